@@ -1,0 +1,133 @@
+import type { Event } from '#core/event/event.ts'
+import type { EventId, UserId } from '#core/ids.ts'
+import type { RoomNid } from '#store/types/rooms.ts'
+import type { StateId } from '#store/types/state.ts'
+import type { UserNid } from '#store/types/users.ts'
+
+declare const nid: unique symbol
+/** The short number of an event inside this database. */
+export type EventNid = number & { readonly [nid]: 'EventNid' }
+
+export type EventRow = {
+  readonly nid: EventNid
+  readonly roomNid: RoomNid
+  /** As stored: the redacted copy where a redaction has been applied. */
+  readonly event: Event
+  readonly senderNid: UserNid
+  /** Stream position; null for outliers and backfilled events. */
+  readonly position: number | null
+  /** Place in the room's timeline; null for outliers. */
+  readonly rank: number | null
+  readonly stateBefore: StateId
+  /** Same as `stateBefore` unless the event is accepted state. */
+  readonly stateAfter: StateId
+  /** 1 + the greatest of its auth events'; 0 for a create event. */
+  readonly generation: number
+  readonly rejected: boolean
+  readonly softFailed: boolean
+  /** The redaction that was applied. */
+  readonly redactedBy: EventNid | null
+}
+
+/** One event of an append; what it cites must be stored or stand earlier in the same append. */
+export type NewEvent = {
+  readonly event: Event
+  /** Rejected and soft-failed events are kept but take no place among extremities. */
+  readonly verdict: 'accepted' | 'soft-failed' | 'rejected'
+  /** Which numbered rule refused it, for rejected and soft-failed ones. */
+  readonly reason?: string
+  /**
+   * The state before: `'previous'` = the state after the event before it in this append (for the first: the room's
+   * current state of `expectedHeadSeq`), or a state that was resolved already.
+   */
+  readonly stateBefore: 'previous' | StateId
+  /** The device and transaction id of a local send: written in the same transaction, unique. */
+  readonly transaction?: TransactionKey
+  /** Redaction that takes effect at once: the target's stored event is replaced by this redacted copy. */
+  readonly redaction?: { readonly target: EventNid; readonly redacted: Event }
+}
+
+/** A batch of timeline events for one room, as data. All or nothing. */
+export type Append = {
+  readonly roomNid: RoomNid
+  /** The `headSeq` that this was computed on; `StaleHeadError` when the room has moved on. */
+  readonly expectedHeadSeq: number
+  readonly events: readonly NewEvent[]
+}
+
+export type Appended = {
+  readonly headSeq: number
+  readonly stateId: StateId
+  readonly events: readonly { nid: EventNid; position: number; rank: number; stateAfter: StateId; generation: number }[]
+}
+
+/** The room has moved on since the append was computed: load its head again and recompute. Nothing was written. */
+export class StaleHeadError extends Error {
+  override readonly name = 'StaleHeadError'
+}
+
+/** Another event has this device's transaction id already: answer with that event. Nothing was written. */
+export class DuplicateTransactionError extends Error {
+  override readonly name = 'DuplicateTransactionError'
+  readonly eventId: EventId
+  constructor(eventId: EventId) {
+    super(`The transaction id was used for ${eventId}`)
+    this.eventId = eventId
+  }
+}
+
+export type TransactionKey = { readonly userNid: UserNid; readonly deviceId: string; readonly txnId: string }
+
+/** Which way a slice of a timeline is read, and where from: exclusive of `after`/`before`. Ranks, not positions. */
+export type TimelineRange = {
+  readonly room: RoomNid
+  readonly direction: 'forwards' | 'backwards'
+  /** Only ranks > this. */
+  readonly afterRank?: number
+  /** Only ranks < this. */
+  readonly beforeRank?: number
+  /** Only positions ≤ this (and events without a position). */
+  readonly untilPosition?: number
+  readonly limit: number
+}
+
+export type RelationRow = {
+  readonly eventNid: EventNid
+  readonly parentId: EventId
+  readonly relType: string
+  readonly type: string
+  readonly senderNid: UserNid
+}
+
+export interface EventReader {
+  byId(eventId: EventId): Promise<EventRow | null>
+  /** In the order asked; absent ones are left out. */
+  byIds(eventIds: readonly EventId[]): Promise<EventRow[]>
+  byNids(nids: readonly EventNid[]): Promise<Map<EventNid, EventRow>>
+  /** Timeline events in the asked direction's order, with rejected and soft-failed ones left out. */
+  timeline(range: TimelineRange): Promise<EventRow[]>
+  /** The greatest rank with position ≤ `position`; 0 before the first. Translates a sync token to a rank. */
+  rankAt(room: RoomNid, position: number): Promise<number>
+  /** The position of the nearest positioned event with rank ≤ `rank`; 0 before the first. */
+  positionAt(room: RoomNid, rank: number): Promise<number>
+  /** The event nearest to a time: at or after (`forwards`), at or before (`backwards`); ties by rank. */
+  nearestByTime(room: RoomNid, ts: number, direction: 'forwards' | 'backwards'): Promise<EventRow | null>
+  transaction(key: TransactionKey & { readonly room: RoomNid }): Promise<EventId | null>
+  /** The transaction ids that this device gave these events. */
+  transactionIds(userNid: UserNid, deviceId: string, nids: readonly EventNid[]): Promise<Map<EventNid, string>>
+  /** Events that relate to `parent`, in rank order. */
+  relations(room: RoomNid, parent: EventId, relType?: string): Promise<RelationRow[]>
+  /** Each event's thread root (itself for a root with replies), null for those in no thread. */
+  threadRoots(nids: readonly EventNid[]): Promise<Map<EventNid, EventId>>
+  rejectionReason(nid: EventNid): Promise<string | null>
+  sendersOf(nids: readonly EventNid[]): Promise<Map<EventNid, UserId>>
+}
+
+export interface EventStore extends EventReader {
+  /**
+   * Writes a batch of events: rows, edges, extremities, states, current state, memberships, relations, transactions,
+   * redactions, and a log entry with a stream position each.
+   * @throws StaleHeadError, DuplicateTransactionError
+   */
+  append(append: Append): Promise<Appended>
+}
