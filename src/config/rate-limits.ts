@@ -1,0 +1,34 @@
+/**
+ * What is limited, and the built-in figures: `perSecond` tokens flow into a bucket that holds `burst` of them. A name
+ * is used by endpoints (`rateLimit: 'message'`) and by services that count by something else than the caller.
+ */
+export type RateLimit = { readonly perSecond: number; readonly burst: number }
+
+export const RATE_LIMITS = {
+  message: { perSecond: 0.2, burst: 10 },
+  registration: { perSecond: 0.17, burst: 3 },
+  registrationTokenCheck: { perSecond: 0.1, burst: 5 },
+  loginPerAddress: { perSecond: 0.003, burst: 5 },
+  loginPerAccount: { perSecond: 0.003, burst: 5 },
+  loginFailed: { perSecond: 0.17, burst: 3 },
+  joinLocal: { perSecond: 0.1, burst: 10 },
+  joinRemote: { perSecond: 0.01, burst: 10 },
+  joinPerRoom: { perSecond: 1, burst: 10 },
+  invitePerRoom: { perSecond: 0.3, burst: 10 },
+  invitePerTarget: { perSecond: 0.003, burst: 5 },
+  invitePerIssuer: { perSecond: 0.3, burst: 10 },
+  thirdPartyInvite: { perSecond: 0.0025, burst: 5 },
+  thirdPartyValidation: { perSecond: 0.003, burst: 5 },
+  roomCreation: { perSecond: 0.016, burst: 10 },
+  keyRequest: { perSecond: 20, burst: 100 },
+  mediaCreate: { perSecond: 10, burst: 50 },
+  presence: { perSecond: 0.1, burst: 1 },
+  delayedEvent: { perSecond: 1, burst: 5 },
+  report: { perSecond: 1, burst: 5 },
+  userDirectory: { perSecond: 0.016, burst: 200 },
+  /** What the specification rate-limits without a row of its own here: cheap reads and settings. */
+  other: { perSecond: 10, burst: 100 },
+} as const satisfies Readonly<Record<string, RateLimit>>
+
+export type RateLimitName = keyof typeof RATE_LIMITS
+export type RateLimits = Readonly<Record<RateLimitName, RateLimit>>

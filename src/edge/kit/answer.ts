@@ -1,0 +1,52 @@
+/**
+ * Answers other than "200 with this JSON". An endpoint returns a plain object for the usual case, and one of these
+ * where the specification asks for another status, a page or a redirect.
+ */
+export class Answer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+
+  constructor(status: number, headers: Readonly<Record<string, string>>, body: string) {
+    this.status = status
+    this.headers = headers
+    this.body = body
+  }
+}
+
+const PAGE_POLICY =
+  "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; form-action 'self'; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+/** JSON with a status of its own, such as the 401 of user-interactive authentication. */
+export function json(status: number, body: object): Answer {
+  return new Answer(status, { 'content-type': 'application/json' }, JSON.stringify(body))
+}
+
+/**
+ * A page for a browser. `scriptNonce` allows inline scripts that carry that nonce; `extraPolicy` adds to the content
+ * security policy or overrides parts of it. Never cached, never framed unless the policy says so.
+ */
+export function html(text: string, options: { status?: number; scriptNonce?: string } = {}): Answer {
+  const script = options.scriptNonce === undefined ? '' : `; script-src 'nonce-${options.scriptNonce}'`
+  const headers = {
+    'content-type': 'text/html; charset=utf-8',
+    'content-security-policy': PAGE_POLICY + script,
+    'x-content-type-options': 'nosniff',
+    'referrer-policy': 'no-referrer',
+    'cache-control': 'no-store',
+  }
+  return new Answer(options.status ?? 200, headers, text)
+}
+
+/** Plain text; `contentType` for formats such as that of Prometheus. */
+export function text(body: string, contentType = 'text/plain; charset=utf-8'): Answer {
+  return new Answer(200, { 'content-type': contentType, 'x-content-type-options': 'nosniff' }, body)
+}
+
+/** Sends the browser on. `location` must be ours or checked against a list: never a parameter as it came. */
+export function redirect(location: string): Answer {
+  return new Answer(302, { location }, '')
+}
+
+/** 200 with `{}`, the specification's answer of "done". */
+export const empty: Readonly<Record<never, never>> = Object.freeze({})
