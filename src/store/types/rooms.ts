@@ -29,7 +29,6 @@ export type Extremity = {
   readonly depth: number
   readonly generation: number
   readonly stateAfter: StateId
-  /** Reference hash in unpadded base64, which room versions 1–2 put beside the id. */
 }
 
 export type AliasRow = { readonly alias: RoomAlias; readonly roomNid: RoomNid; readonly creator: UserId }
