@@ -1,0 +1,28 @@
+import type { JsonObject } from '#core/json/value.ts'
+import type { UserNid } from '#store/types/users.ts'
+
+/** A user-interactive authentication that is under way. */
+export type UiaSessionRow = {
+  /** SHA-256 of the session id, in base64. */
+  readonly idHash: string
+  /** The operation that it will allow, and no other. */
+  readonly operation: string
+  /** Who asked for the operation; null without an access token. */
+  readonly userNid: UserNid | null
+  /** Fingerprint of the request that completed the first stage; null before that. */
+  readonly fingerprint: string | null
+  /** Completed stages with what each found out (such as the user id of a password), in order. */
+  readonly completed: readonly { readonly stage: string; readonly found: JsonObject }[]
+  readonly expiresTs: number
+}
+
+export interface UiaSessionReader {
+  get(idHash: string): Promise<UiaSessionRow | null>
+}
+
+export interface UiaSessionStore extends UiaSessionReader {
+  /** Adds or replaces. */
+  put(session: UiaSessionRow): Promise<void>
+  /** Deletes sessions that expired before `ts`. */
+  deleteExpired(ts: number): Promise<void>
+}
