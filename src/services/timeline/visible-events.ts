@@ -1,7 +1,8 @@
 /** Which of a room's events a user may see: the one place where stored state meets the visibility rules of `core`. */
+
+import type { UserId } from '#core/ids.ts'
 import type { HistoryVisibility } from '#core/visibility.ts'
 import { isVisibleToUser, readHistoryVisibility, STRANGER } from '#core/visibility.ts'
-import type { UserId } from '#core/ids.ts'
 import { membershipIn } from '#services/timeline/client-events.ts'
 import type { ReadTx } from '#store/store.ts'
 import type { EventRow } from '#store/types/events.ts'
