@@ -1,0 +1,38 @@
+/** The database was written by a newer program. Nothing was changed in it. */
+export class DatabaseTooNewError extends Error {
+  override name = 'DatabaseTooNewError'
+  constructor(found: number, known: number) {
+    super(
+      `The database has schema version ${found}, this program knows versions up to ${known}. ` +
+        'Start the newer program, or restore the backup made before the upgrade.',
+    )
+  }
+}
+
+/**
+ * Text that a database can't hold: PostgreSQL has no U+0000 in text, and neither database has lone surrogates.
+ * Both refuse it, so that they behave alike. Free text is stored as JSON, whose escapes can hold anything; for
+ * identifiers and other keys this is the client's mistake (400 M_INVALID_PARAM).
+ */
+export class UnstorableTextError extends Error {
+  override name = 'UnstorableTextError'
+  constructor() {
+    super('Text with U+0000 or a lone surrogate')
+  }
+}
+
+/** The store was closed, or is about to be. */
+export class StoreClosedError extends Error {
+  override name = 'StoreClosedError'
+  constructor() {
+    super('The store is closed')
+  }
+}
+
+/** The connection broke while a commit was under way: the write may or may not have happened. */
+export class CommitOutcomeUnknownError extends Error {
+  override name = 'CommitOutcomeUnknownError'
+  constructor(cause: unknown) {
+    super('The connection to the database broke during the commit', { cause })
+  }
+}

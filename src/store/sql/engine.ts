@@ -1,0 +1,31 @@
+import type { ReadTx, Tx } from '#store/store.ts'
+
+/** A function that waits for its turn to write. */
+export type PendingWrite = {
+  readonly fn: (tx: Tx) => Promise<unknown>
+  resolve(value: unknown): void
+  reject(error: unknown): void
+}
+
+/** What a function gave, while the transaction that it shares isn't committed yet. */
+export type Outcome = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly error: unknown }
+
+/** Tells a write how it ended. */
+export function settle(write: PendingWrite, outcome: Outcome): void {
+  if (outcome.ok) write.resolve(outcome.value)
+  else write.reject(outcome.error)
+}
+
+/** What SQLite and PostgreSQL each bring. */
+export interface Engine {
+  /** Runs the functions in turn and settles each, all after the commit. Never two calls at once. Doesn't throw. */
+  write(group: readonly PendingWrite[]): Promise<void>
+  read<T>(fn: (tx: ReadTx) => Promise<T>): Promise<T>
+  close(): Promise<void>
+}
+
+/** What an engine tells the store. */
+export type EngineEvents = {
+  /** A commit, of this process or another, made this position visible. */
+  readonly committed: (position: number) => void
+}

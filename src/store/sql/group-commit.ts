@@ -1,0 +1,41 @@
+import { StoreClosedError } from '#store/errors.ts'
+import type { Engine, PendingWrite } from '#store/sql/engine.ts'
+
+/** How many functions share one transaction at most: bounds how long the first one waits for its answer. */
+const GROUP_WRITES_MAX = 64
+
+/** The queue of writes. Those that arrive in one turn of the event loop, or during a commit, share a transaction. */
+export class GroupCommit {
+  readonly #engine: Pick<Engine, 'write'>
+  #waiting: PendingWrite[] = []
+  #running: Promise<void> | null = null
+  #closed = false
+
+  constructor(engine: Pick<Engine, 'write'>) {
+    this.#engine = engine
+  }
+
+  add(write: PendingWrite): void {
+    if (this.#closed) {
+      write.reject(new StoreClosedError())
+      return
+    }
+    this.#waiting.push(write)
+    this.#running ??= this.#run()
+  }
+
+  /** Takes no more writes, and resolves when those that wait are done. */
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      // After the input of this turn, so that its writes are all here, and the loop gets air between two groups.
+      await new Promise((resolve) => setImmediate(resolve))
+      await this.#engine.write(this.#waiting.splice(0, GROUP_WRITES_MAX))
+    }
+    this.#running = null
+  }
+}

@@ -1,0 +1,97 @@
+import { StoreClosedError } from '#store/errors.ts'
+import type { Engine } from '#store/sql/engine.ts'
+import { GroupCommit } from '#store/sql/group-commit.ts'
+import type { ReadTx, Store, StoreLog, Tx } from '#store/store.ts'
+
+/** The positions that this process knows to be committed, and who wants to know. */
+export class Positions {
+  readonly #log: StoreLog
+  readonly #listeners = new Set<(position: number) => void>()
+  #last = 0
+
+  constructor(log: StoreLog) {
+    this.#log = log
+  }
+
+  get last(): number {
+    return this.#last
+  }
+
+  /** A commit made this position visible. Old news are none. */
+  reached(position: number): void {
+    if (position <= this.#last) return
+    this.#last = position
+    for (const listener of this.#listeners) {
+      try {
+        listener(position)
+      } catch (error) {
+        this.#log.error({ error }, 'A listener of commits failed')
+      }
+    }
+  }
+
+  listen(listener: (position: number) => void): () => void {
+    // A function may be given twice, and each ends its own.
+    const own = (position: number) => listener(position)
+    this.#listeners.add(own)
+    return () => {
+      this.#listeners.delete(own)
+    }
+  }
+}
+
+/** The store over either database. */
+export class SqlStore implements Store {
+  readonly #engine: Engine
+  readonly #positions: Positions
+  readonly #writes: GroupCommit
+  #reads = 0
+  #closed: (() => void) | null = null
+  #closing: Promise<void> | null = null
+
+  constructor(engine: Engine, positions: Positions) {
+    this.#engine = engine
+    this.#positions = positions
+    this.#writes = new GroupCommit(engine)
+  }
+
+  async read<T>(fn: (tx: ReadTx) => Promise<T>): Promise<T> {
+    if (this.#closing !== null) throw new StoreClosedError()
+    this.#reads++
+    try {
+      return await this.#engine.read(fn)
+    } finally {
+      this.#reads--
+      if (this.#reads === 0) this.#closed?.()
+    }
+  }
+
+  write<T>(fn: (tx: Tx) => Promise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.#writes.add({ fn, resolve: (value) => resolve(value as T), reject })
+    })
+  }
+
+  position(): number {
+    return this.#positions.last
+  }
+
+  onCommit(listener: (position: number) => void): () => void {
+    return this.#positions.listen(listener)
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    await this.#writes.close()
+    if (this.#reads > 0) {
+      await new Promise<void>((resolve) => {
+        this.#closed = resolve
+      })
+    }
+    await this.#engine.close()
+  }
+}

@@ -1,0 +1,43 @@
+import { chmodSync, closeSync, mkdirSync, openSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+
+/** Pages of the write-ahead log before it is copied into the database: fewer, larger checkpoints. */
+const CHECKPOINT_PAGES = 8000
+/** What is left of the log's file after a checkpoint. */
+const LOG_FILE_BYTES_MAX = 64 * 1024 * 1024
+const WRITER_CACHE_KIB = 64 * 1024
+const READER_CACHE_KIB = 16 * 1024
+/** SQLite waits in our thread, so only briefly; a longer wait is ours, between turns of the event loop. */
+const BUSY_MS = 20
+
+/** The connection that writes. Creates the file, readable by its owner alone, since it holds secrets. */
+export function openWriter(path: string): DatabaseSync {
+  mkdirSync(dirname(path), { recursive: true })
+  closeSync(openSync(path, 'a', 0o600))
+  chmodSync(path, 0o600)
+  const database = new DatabaseSync(path, { timeout: BUSY_MS, enableForeignKeyConstraints: true })
+  database.exec(`
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = FULL;
+    PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES};
+    PRAGMA journal_size_limit = ${LOG_FILE_BYTES_MAX};
+    PRAGMA cache_size = -${WRITER_CACHE_KIB};
+    PRAGMA temp_store = MEMORY;
+  `)
+  return database
+}
+
+/** A connection that can't write. */
+export function openReader(path: string): DatabaseSync {
+  const database = new DatabaseSync(path, { timeout: BUSY_MS, readOnly: true })
+  database.exec(`PRAGMA cache_size = -${READER_CACHE_KIB}; PRAGMA temp_store = MEMORY;`)
+  return database
+}
+
+/** True when another connection holds what this one wants. */
+export function isBusy(error: unknown): boolean {
+  const code = error instanceof Error && 'errcode' in error ? error.errcode : undefined
+  // The extended code's low byte is the primary one: 5 is SQLITE_BUSY.
+  return typeof code === 'number' && (code & 0xff) === 5
+}

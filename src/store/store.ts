@@ -1,0 +1,80 @@
+/** The only door to the database: services see this file and `types/`, and nothing under `store/sql/`. */
+import type { AccessTokenReader, AccessTokenStore } from '#store/types/access-tokens.ts'
+import type { AccountDataReader, AccountDataStore } from '#store/types/account-data.ts'
+import type { AccountReader, AccountStore } from '#store/types/accounts.ts'
+import type { DeviceReader, DeviceStore } from '#store/types/devices.ts'
+import type { EventReader, EventStore } from '#store/types/events.ts'
+import type { FilterReader, FilterStore } from '#store/types/filters.ts'
+import type { LogReader, LogStore } from '#store/types/log.ts'
+import type { MembershipReader, MembershipStore } from '#store/types/memberships.ts'
+import type { ProfileReader, ProfileStore } from '#store/types/profiles.ts'
+import type { ReceiptReader, ReceiptStore } from '#store/types/receipts.ts'
+import type { RoomReader, RoomStore } from '#store/types/rooms.ts'
+import type { StateReader, StateStore } from '#store/types/state.ts'
+import type { UiaSessionReader, UiaSessionStore } from '#store/types/uia-sessions.ts'
+import type { UserReader, UserStore } from '#store/types/users.ts'
+
+/** What a read may use: one member a domain, all of one consistent snapshot. Not to be used after the function ended. */
+export type ReadTx = {
+  /** The stream position of this snapshot: everything up to it is visible, and nothing above it. */
+  position(): Promise<number>
+  readonly users: UserReader
+  readonly accounts: AccountReader
+  readonly accessTokens: AccessTokenReader
+  readonly uiaSessions: UiaSessionReader
+  readonly devices: DeviceReader
+  readonly profiles: ProfileReader
+  readonly accountData: AccountDataReader
+  readonly filters: FilterReader
+  readonly log: LogReader
+  readonly rooms: RoomReader
+  readonly events: EventReader
+  readonly state: StateReader
+  readonly memberships: MembershipReader
+  readonly receipts: ReceiptReader
+}
+
+/** What a write may use: the same domains, with the methods that change. */
+export type Tx = {
+  /** The highest stream position given out so far, those of this transaction included. */
+  position(): Promise<number>
+  readonly users: UserStore
+  readonly accounts: AccountStore
+  readonly accessTokens: AccessTokenStore
+  readonly uiaSessions: UiaSessionStore
+  readonly devices: DeviceStore
+  readonly profiles: ProfileStore
+  readonly accountData: AccountDataStore
+  readonly filters: FilterStore
+  readonly log: LogStore
+  readonly rooms: RoomStore
+  readonly events: EventStore
+  readonly state: StateStore
+  readonly memberships: MembershipStore
+  readonly receipts: ReceiptStore
+}
+
+export interface Store extends AsyncDisposable {
+  /** A consistent snapshot that never sees an unfinished write, and that can't write. Awaits nothing but its `tx`. */
+  read<T>(fn: (tx: ReadTx) => Promise<T>): Promise<T>
+  /**
+   * All or nothing, and on disk when the promise resolves. Functions run strictly in turn, several of them may share
+   * one transaction, and one that throws takes back only what it did itself. `fn` awaits nothing but its `tx`, has no
+   * effect outside of it, and may be run twice. A write inside a write would wait for itself.
+   */
+  write<T>(fn: (tx: Tx) => Promise<T>): Promise<T>
+  /** The last stream position that this process knows to be committed. Costs nothing. */
+  position(): number
+  /**
+   * Calls the listener after each commit that gave out positions, of this process or of another one, with the last
+   * position. News carries no data: read on from where you were. Returns the function that ends it.
+   */
+  onCommit(listener: (position: number) => void): () => void
+}
+
+/** Where the store writes what an operator should know. pino's logger is one. */
+export type StoreLog = {
+  info(details: object, message: string): void
+  warn(details: object, message: string): void
+  error(details: object, message: string): void
+}
