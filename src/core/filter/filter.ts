@@ -6,7 +6,7 @@ import {
   type RoomEventFilter,
 } from '#core/filter/event-filter.ts'
 import { asFilterObject, optionalBoolean, optionalList } from '#core/filter/filter-members.ts'
-import { type JsonValue, member } from '#core/json/value.ts'
+import { type JsonObject, type JsonValue, member } from '#core/json/value.ts'
 import { badJson, tooLarge } from '#core/matrix-error.ts'
 
 /** A filter definition as JSON, in UTF-16 code units. */
@@ -43,14 +43,12 @@ export type Filter = {
 export function parseFilter(definition: JsonValue): Filter {
   const json = asFilterObject(definition, 'The filter')
   if (JSON.stringify(json).length > FILTER_LENGTH_MAX) throw tooLarge('The filter is too long')
-  const eventFormat = member(json, 'event_format') ?? 'client'
-  if (eventFormat !== 'client' && eventFormat !== 'federation') throw badJson('event_format is not known')
   return {
     eventFields: parseEventFields(json),
-    eventFormat,
-    presence: parseEventFilter(member(json, 'presence') ?? {}),
-    accountData: parseEventFilter(member(json, 'account_data') ?? {}),
-    room: parseRoomFilter(member(json, 'room') ?? {}),
+    eventFormat: parseEventFormat(member(json, 'event_format')),
+    presence: parseEventFilter(part(json, 'presence')),
+    accountData: parseEventFilter(part(json, 'account_data')),
+    room: parseRoomFilter(part(json, 'room')),
   }
 }
 
@@ -61,9 +59,21 @@ function parseRoomFilter(value: JsonValue): RoomFilter {
     rooms: rooms === null ? null : new Set(rooms),
     notRooms: new Set(optionalList(json, 'not_rooms', '!')),
     includeLeave: optionalBoolean(json, 'include_leave') ?? false,
-    state: parseRoomEventFilter(member(json, 'state') ?? {}),
-    timeline: parseRoomEventFilter(member(json, 'timeline') ?? {}),
-    ephemeral: parseRoomEventFilter(member(json, 'ephemeral') ?? {}),
-    accountData: parseRoomEventFilter(member(json, 'account_data') ?? {}),
+    state: parseRoomEventFilter(part(json, 'state')),
+    timeline: parseRoomEventFilter(part(json, 'timeline')),
+    ephemeral: parseRoomEventFilter(part(json, 'ephemeral')),
+    accountData: parseRoomEventFilter(part(json, 'account_data')),
   }
+}
+
+function parseEventFormat(value: JsonValue | undefined): 'client' | 'federation' {
+  if (value === undefined || value === 'client') return 'client'
+  if (value !== 'federation') throw badJson('event_format must be client or federation')
+  return value
+}
+
+/** A part that is absent filters nothing. */
+function part(json: JsonObject, key: string): JsonValue {
+  const value = member(json, key)
+  return value === undefined ? {} : value
 }
