@@ -6,7 +6,7 @@ import type { UserNid } from '#store/types/users.ts'
  * domain's own table under the same position.
  */
 export type LogKind =
-  | 'event' // a room got a timeline event, or its current state changed
+  | 'event' // room: a timeline event, or a change of its current state; user where it changes that user's membership
   | 'receipt' // room; user where the receipt is private
   | 'account_data' // user; room where it is the room's
   | 'profile' // user
