@@ -8,6 +8,11 @@ export function sha256(data: string | Uint8Array): Uint8Array {
   return hash('sha256', data, 'buffer')
 }
 
+/** State resolution of room version 1 orders by this. */
+export function sha1Hex(data: string | Uint8Array): string {
+  return hash('sha1', data, 'hex')
+}
+
 /** SHA-256 in unpadded base64, as `hashes` and event ids have it. */
 export function sha256Base64(data: string | Uint8Array): string {
   return encodeBase64(sha256(data))
@@ -25,15 +30,15 @@ export function encodeBase64Url(bytes: Uint8Array): string {
 }
 
 /**
- * Decodes unpadded base64 strictly: null for padding, whitespace, another alphabet, or trailing bits that aren't zero.
- * So each byte string has exactly one text.
+ * Decodes base64 strictly: null for whitespace, another alphabet, or trailing bits that aren't zero. Padding may be
+ * there or not ("implementations SHOULD accept input with or without padding characters"), but not half of it.
  */
 export function decodeBase64(text: string): Uint8Array | null {
   const bytes = Buffer.from(text, 'base64')
-  return encodeBase64(bytes) === text ? bytes : null
+  return encodeBase64(bytes) === text || bytes.toString('base64') === text ? bytes : null
 }
 
-/** `decodeBase64` for the URL-safe alphabet. */
+/** Decodes unpadded URL-safe base64 as strictly, and without padding. */
 export function decodeBase64Url(text: string): Uint8Array | null {
   const bytes = Buffer.from(text, 'base64url')
   return encodeBase64Url(bytes) === text ? bytes : null
