@@ -1,4 +1,4 @@
-import { encodeBase64, encodeBase64Url, sha256, sha256Base64 } from '#core/crypto.ts'
+import { decodeBase64, encodeBase64, encodeBase64Url, sha256 } from '#core/crypto.ts'
 import type { Event } from '#core/event/event.ts'
 import { redactJson } from '#core/event/redact.ts'
 import type { EventId } from '#core/ids.ts'
@@ -9,15 +9,17 @@ import type { RoomVersionRules } from '#core/room-versions.ts'
 /** How `prev_events` and `auth_events` cite an event: by its id, in room versions 1 and 2 with its reference hash. */
 export type EventReference = EventId | readonly [EventId, { readonly sha256: string }]
 
-/** The hash over the whole event as sent (server-server API, "Calculating the content hash"), in unpadded base64. */
-export function contentHash(json: JsonObject): string {
-  return sha256Base64(canonicalJson(without(json, ['unsigned', 'signatures', 'hashes'])))
+/** The hash over the whole event as sent (server-server API, "Calculating the content hash"), in bytes. */
+export function contentHash(json: JsonObject): Uint8Array {
+  return sha256(canonicalJson(without(json, ['unsigned', 'signatures', 'hashes'])))
 }
 
 /** Whether the event is whole: false says that it was redacted, or changed, on its way here. */
 export function hasValidContentHash(json: JsonObject): boolean {
   const hashes = member(json, 'hashes')
-  return isJsonObject(hashes) && member(hashes, 'sha256') === contentHash(json)
+  const claimed = isJsonObject(hashes) ? member(hashes, 'sha256') : undefined
+  const bytes = typeof claimed === 'string' ? decodeBase64(claimed) : null
+  return bytes !== null && Buffer.compare(bytes, contentHash(json)) === 0
 }
 
 /**

@@ -44,7 +44,7 @@ export function signJson(json: JsonObject, signer: Signer): JsonObject {
  * another server will send or that were made elsewhere; `buildEvent` makes our own.
  */
 export function hashAndSignEvent(json: JsonObject, rules: RoomVersionRules, signer: Signer): JsonObject {
-  return addEventSignature({ ...json, hashes: { sha256: contentHash(json) } }, rules, signer)
+  return addEventSignature({ ...json, hashes: { sha256: encodeBase64(contentHash(json)) } }, rules, signer)
 }
 
 /** Adds a signature to an event that has its hashes, such as the join that our user's invite power authorises. */

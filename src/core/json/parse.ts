@@ -71,10 +71,12 @@ function inspect(value: JsonValue, checkSurrogates: boolean, checkNumbers: boole
     if (typeof next === 'string') found.loneSurrogate ||= !next.isWellFormed()
     else if (typeof next === 'number') found.infinite ||= !Number.isFinite(next)
     else if (typeof next === 'object' && next !== null) {
-      const keys = Array.isArray(next) ? undefined : Object.keys(next)
-      found.members += keys?.length ?? 0
-      if (checkSurrogates) found.loneSurrogate ||= keys?.some((key) => !key.isWellFormed()) ?? false
-      for (const item of keys === undefined ? (next as JsonArray) : Object.values(next as JsonObject)) {
+      const items = Array.isArray(next) ? (next as JsonArray) : Object.values(next as JsonObject)
+      if (items !== next) {
+        found.members += items.length
+        if (checkSurrogates) found.loneSurrogate ||= Object.keys(next).some((key) => !key.isWellFormed())
+      }
+      for (const item of items) {
         if (checkLeaves || (typeof item === 'object' && item !== null)) stack.push(item)
       }
     }
@@ -83,10 +85,10 @@ function inspect(value: JsonValue, checkSurrogates: boolean, checkNumbers: boole
 }
 
 /**
- * Starts a string that stands for a number while parsing. Half of a surrogate pair: no string of an accepted text
- * begins with it.
+ * Starts a string that stands for a number while parsing. The second half of a surrogate pair: no string of an
+ * accepted text begins with it.
  */
-const NUMBER_MARK = '\ud800'
+const NUMBER_MARK = '\udc00'
 
 /**
  * Parses again with the numbers at `spans` written as marked strings, then puts raw numbers in their places. The
@@ -98,7 +100,7 @@ function parseKeepingNumbers(text: string, spans: readonly number[]): JsonValue 
   for (let i = 0; i < spans.length; i += 2) {
     const start = spans[i] as number
     const end = spans[i + 1] as number
-    parts.push(text.slice(done, start), '"\\ud800', text.slice(start, end), '"')
+    parts.push(text.slice(done, start), '"\\udc00', text.slice(start, end), '"')
     done = end
   }
   parts.push(text.slice(done))
