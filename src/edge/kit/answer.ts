@@ -23,8 +23,8 @@ export function json(status: number, body: object): Answer {
 }
 
 /**
- * A page for a browser. `scriptNonce` allows inline scripts that carry that nonce; `extraPolicy` adds to the content
- * security policy or overrides parts of it. Never cached, never framed unless the policy says so.
+ * A page for a browser, never cached and never framed. `scriptNonce` allows the inline scripts that carry that nonce;
+ * no other script runs.
  */
 export function html(text: string, options: { status?: number; scriptNonce?: string } = {}): Answer {
   const script = options.scriptNonce === undefined ? '' : `; script-src 'nonce-${options.scriptNonce}'`

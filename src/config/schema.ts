@@ -1,0 +1,1 @@
+export type Resource = 'client' | 'federation' | 'identity' | 'admin' | 'metrics'

@@ -1,0 +1,43 @@
+/** The numbers that `GET /metrics` shows, in Prometheus' format. One instance a process, made by the composition root. */
+import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+
+export class Metrics {
+  readonly #registry = new Registry()
+  readonly #requests: Histogram<'operation' | 'status'>
+
+  constructor() {
+    // Process, heap, garbage collection and event-loop delay.
+    collectDefaultMetrics({ register: this.#registry })
+    this.#requests = new Histogram({
+      name: 'hearth_http_request_duration_seconds',
+      help: 'Time from the end of the request to the end of the answer, long polls included',
+      labelNames: ['operation', 'status'],
+      buckets: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 30],
+      registers: [this.#registry],
+    })
+  }
+
+  observeRequest(operation: string, status: number, seconds: number): void {
+    this.#requests.observe({ operation, status: String(status) }, seconds)
+  }
+
+  /** A number that is read when somebody asks: the size of a cache, a follower's position, the length of a queue. */
+  gauge(name: string, help: string, read: () => number): void {
+    new Gauge({
+      name,
+      help,
+      registers: [this.#registry],
+      collect() {
+        this.set(read())
+      },
+    })
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType
+  }
+
+  text(): Promise<string> {
+    return this.#registry.metrics()
+  }
+}

@@ -1,0 +1,82 @@
+/** Turns the parts of a request into an endpoint's checked input, or throws the specification's error. */
+import { type TProperties, type TSchema, Type } from 'typebox'
+import { Compile, type Validator } from 'typebox/compile'
+import { CLIENT_DEPTH_MAX, parseJson } from '#core/json/parse.ts'
+import { badJson, invalidParam, MatrixError, missingParam } from '#core/matrix-error.ts'
+import type { Endpoint } from '#kit/endpoint.ts'
+import { parseQueryString, type RawQuery, readFields } from '#kit/query-string.ts'
+
+export type InputReader = {
+  params(raw: Readonly<Record<string, string | undefined>>): unknown
+  query(raw: RawQuery): unknown
+  body(bytes: Uint8Array): unknown
+}
+
+const notJson = (message: string) => new MatrixError('M_NOT_JSON', message)
+
+/** Compiles an endpoint's schemas, once at start. */
+export function inputReader(endpoint: Endpoint): InputReader {
+  const params = fieldsReader(endpoint.params)
+  const query = fieldsReader(endpoint.query)
+  return {
+    params: (raw) => params(raw),
+    query: (raw) => query(readFields(raw, endpoint.query)),
+    body: endpoint.body === null ? () => undefined : bodyReader(endpoint, endpoint.body),
+  }
+}
+
+function fieldsReader(fields: TProperties): (values: object) => unknown {
+  if (Object.keys(fields).length === 0) return () => ({})
+  const validator = Compile(Type.Object(fields))
+  return (values) => {
+    if (!validator.Check(values)) throw paramError(validator, values)
+    return values
+  }
+}
+
+function bodyReader(endpoint: Endpoint, schema: TSchema): (bytes: Uint8Array) => unknown {
+  const validator = Compile(schema)
+  const parse = bodyParser(endpoint, schema)
+  // A PUT replaces something: there an empty body is a mistake, never "no options".
+  const emptyIsObject = (endpoint.method === 'POST' || endpoint.method === 'DELETE') && validator.Check({})
+  return (bytes) => {
+    if (bytes.length === 0 && !emptyIsObject) throw notJson('The request has no body')
+    const value = bytes.length === 0 ? {} : parse(bytes)
+    if (!validator.Check(value)) throw bodyError(validator, value)
+    return value
+  }
+}
+
+function bodyParser(endpoint: Endpoint, schema: TSchema): (bytes: Uint8Array) => unknown {
+  if (endpoint.bodyFormat === 'form') {
+    const fields = (schema as { properties?: TProperties }).properties ?? {}
+    return (bytes) => readFields(parseQueryString(Buffer.from(bytes).toString('latin1')), fields)
+  }
+  const options = { depthMax: CLIENT_DEPTH_MAX, lossless: endpoint.numbers === 'lossless' }
+  return (bytes) => parseJson(bytes, options)
+}
+
+type Problem = { keyword: string; instancePath: string; message: string; params: object }
+
+/** The first thing that is wrong; where nothing is wrong but something absent, that. */
+function firstProblem(validator: Validator, value: unknown): { missing: string | null; text: string } {
+  const problems: readonly Problem[] = validator.Errors(value)
+  const problem = problems.find((found) => found.keyword !== 'required') ?? problems[0]
+  if (problem === undefined) return { missing: null, text: 'is not as the schema asks' }
+  const names = (problem.params as { requiredProperties?: readonly string[] }).requiredProperties
+  const place = problem.instancePath.slice(1).replaceAll('/', '.')
+  if (problem.keyword === 'required' && names?.[0] !== undefined) {
+    return { missing: place === '' ? names[0] : `${place}.${names[0]}`, text: problem.message }
+  }
+  return { missing: null, text: `${place === '' ? 'The body' : `'${place}'`} ${problem.message}` }
+}
+
+function bodyError(validator: Validator, value: unknown): MatrixError {
+  const { missing, text } = firstProblem(validator, value)
+  return missing === null ? badJson(text) : missingParam(`'${missing}' is missing`)
+}
+
+function paramError(validator: Validator, value: unknown): MatrixError {
+  const { missing, text } = firstProblem(validator, value)
+  return missing === null ? invalidParam(text) : missingParam(`'${missing}' is missing`)
+}

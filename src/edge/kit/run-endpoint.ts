@@ -1,0 +1,63 @@
+/** One request through one endpoint: who, how often, what, then the handler. */
+
+import { Answer } from '#kit/answer.ts'
+import { accessToken, authenticateRequest } from '#kit/authentication.ts'
+import type { Authenticate, Origin } from '#kit/caller.ts'
+import type { Endpoint } from '#kit/endpoint.ts'
+import { parseQueryString } from '#kit/query-string.ts'
+import { type InputReader, inputReader } from '#kit/read-input.ts'
+import { addressKey } from '#kit/request-address.ts'
+import type { Services } from '#kit/services.ts'
+import type { RateLimiter } from '#services/rate-limiter.ts'
+
+export type RunDeps = {
+  readonly services: Services
+  readonly authenticate: Authenticate
+  readonly limiter: RateLimiter
+}
+
+/** A request as it came, before any of it is believed. */
+export type RawRequest = Origin & {
+  readonly params: Readonly<Record<string, string | undefined>>
+  /** What follows the '?', still encoded. */
+  readonly queryString: string
+  readonly authorization: string | undefined
+  readonly body: Uint8Array
+  readonly signal: AbortSignal
+}
+
+export class EndpointRunner {
+  readonly endpoint: Endpoint
+  readonly #reader: InputReader
+  readonly #deps: RunDeps
+
+  constructor(endpoint: Endpoint, deps: RunDeps) {
+    this.endpoint = endpoint
+    this.#reader = inputReader(endpoint)
+    this.#deps = deps
+  }
+
+  /** Throws `MatrixError` for expected failures. */
+  async run(request: RawRequest): Promise<Answer> {
+    const { endpoint } = this
+    const { services, authenticate, limiter } = this.#deps
+    const { ip, userAgent, signal } = request
+    const query = parseQueryString(request.queryString)
+    const token = accessToken(request.authorization, query)
+    const caller = await authenticateRequest(endpoint.auth, token, { ip, userAgent }, authenticate)
+    if (endpoint.rateLimit !== false) limiter.take(endpoint.rateLimit, caller?.userId ?? addressKey(ip))
+    const input = {
+      params: this.#reader.params(request.params),
+      query: this.#reader.query(query),
+      body: this.#reader.body(request.body),
+      caller,
+      signal,
+      ip,
+      userAgent,
+    }
+    const answer = await endpoint.handle(input, services)
+    return answer instanceof Answer ? answer : new Answer(200, JSON_HEADERS, JSON.stringify(answer))
+  }
+}
+
+const JSON_HEADERS = Object.freeze({ 'content-type': 'application/json' })

@@ -1,0 +1,67 @@
+/** An HTTP server with chosen endpoints and nothing behind them, for tests of the kit. */
+import { pino } from 'pino'
+import { RATE_LIMITS, type RateLimits } from '#config/rate-limits.ts'
+import type { DeviceId, UserId } from '#core/ids.ts'
+import { unknownToken } from '#core/matrix-error.ts'
+import type { Authenticate } from '#kit/caller.ts'
+import type { Endpoint } from '#kit/endpoint.ts'
+import { HttpServer } from '#kit/http-server.ts'
+import { Metrics } from '#kit/metrics.ts'
+import type { Services } from '#kit/services.ts'
+import { RateLimiter } from '#services/rate-limiter.ts'
+
+export type KitServer = AsyncDisposable & {
+  readonly url: string
+  readonly port: number
+  readonly server: HttpServer
+  readonly metrics: Metrics
+  /** Every line that was logged. */
+  readonly logged: string[]
+  /** Moves the rate limiter's clock. */
+  advance(ms: number): void
+}
+
+/** Knows the tokens `alice` and `guest`. */
+export const authenticateByName: Authenticate = async (token) => {
+  if (token !== 'alice' && token !== 'guest') throw unknownToken('Unknown access token')
+  return {
+    userId: `@${token}:example.org` as UserId,
+    deviceId: 'DEVICE' as DeviceId,
+    isGuest: token === 'guest',
+    isAdmin: false,
+    accessTokenHash: 'hash',
+  }
+}
+
+export async function startKitServer(
+  endpoints: readonly Endpoint[],
+  options: { limits?: Partial<RateLimits>; trustedProxies?: readonly string[] } = {},
+): Promise<KitServer> {
+  let now = 1_000_000
+  const logged: string[] = []
+  const metrics = new Metrics()
+  const server = new HttpServer({
+    endpoints,
+    // The endpoints of these tests ask nothing of the services.
+    services: {} as Services,
+    authenticate: authenticateByName,
+    limiter: new RateLimiter({ limits: { ...RATE_LIMITS, ...options.limits }, clock: () => now }),
+    log: pino({ level: 'debug' }, { write: (line: string) => logged.push(line) }),
+    metrics,
+    trustedProxies: options.trustedProxies ?? [],
+    tls: null,
+    requestIdPrefix: 'test',
+  })
+  const { port } = await server.listen('127.0.0.1', 0)
+  return {
+    url: `http://127.0.0.1:${port}`,
+    port,
+    server,
+    metrics,
+    logged,
+    advance: (ms) => {
+      now += ms
+    },
+    [Symbol.asyncDispose]: () => server.stop(),
+  }
+}
