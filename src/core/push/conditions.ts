@@ -91,7 +91,7 @@ function eventPropertyContains(
 ): Condition {
   if (typeof key !== 'string' || !isScalar(wanted)) return never
   const property = propertyRef(key)
-  const isOwn = wanted === ownId
+  const isOwn = ownId !== null && wanted === ownId
   return (event, user) => {
     const value = event.value(property)
     return Array.isArray(value) && value.includes(isOwn ? user.userId : wanted)
