@@ -47,7 +47,7 @@ export function bodyMatch(pattern: string): Condition {
   const lowered = pattern.toLowerCase()
   return (event) => {
     const text = event.searchedBody
-    return text !== null && event.affords(text, lowered) && hasWordMatch(text, lowered)
+    return text !== null && event.affords(stepsMax(text, lowered)) && hasWordMatch(text, lowered)
   }
 }
 
@@ -65,16 +65,13 @@ function isBody(property: PropertyRef): boolean {
 
 function literalMatch(property: PropertyRef, pattern: string): Condition {
   const lowered = pattern.toLowerCase()
-  return (event) => {
-    const value = event.value(property)
-    return value === pattern || (typeof value === 'string' && value.toLowerCase() === lowered)
-  }
+  return (event) => event.value(property) === pattern || event.loweredText(property) === lowered
 }
 
 function globMatch(property: PropertyRef, lowered: string): Condition {
   return (event) => {
     const text = event.loweredText(property)
-    return text !== null && event.affords(text, lowered) && globMatches(lowered, text)
+    return text !== null && event.affords(stepsMax(text, lowered)) && globMatches(lowered, text)
   }
 }
 
@@ -94,14 +91,19 @@ function eventPropertyContains(
   const isOwn = ownId !== null && wanted === ownId
   return (event, user) => {
     const value = event.value(property)
-    return Array.isArray(value) && value.includes(isOwn ? user.userId : wanted)
+    return Array.isArray(value) && event.affords(value.length) && value.includes(isOwn ? user.userId : wanted)
   }
+}
+
+/** The most that looking for a pattern in a text can cost. */
+function stepsMax(text: string, pattern: string): number {
+  return text.length * (pattern.length + 1)
 }
 
 const containsDisplayName: Condition = (event, user) => {
   if (user.displayName === null || user.displayName === '') return false
   const text = event.searchedBody
-  if (text === null || !event.affords(text, user.displayName)) return false
+  if (text === null || !event.affords(stepsMax(text, user.displayName))) return false
   return hasWord(text, user.displayName.toLowerCase())
 }
 

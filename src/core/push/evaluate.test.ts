@@ -320,6 +320,25 @@ describe('evaluate, under load and attack', () => {
     assert.ok(user < 1_000_000, `took ${user} µs`)
   })
 
+  it('has a bounded cost for long lists (S50)', () => {
+    const list = Array.from({ length: 30_000 }, () => 1)
+    const conditions = Array.from({ length: 32 }, () => contains('content.list', 1))
+    const rules = Array.from({ length: 2_000 }, (_, i) => ({
+      rule_id: `${i}`,
+      default: false,
+      enabled: true,
+      actions: [],
+      conditions: [...conditions, contains('content.list', 2)],
+    }))
+    const changes = { ...NO_CHANGES, rules: { ...NO_CHANGES.rules, override: rules } }
+    const compiled = compileRules(ME, changes)
+    const event = pushEvent(text('hi', { list: [...list, 0] }), GROUP)
+    const started = process.cpuUsage()
+    assert.equal(evaluate(compiled, event, { userId: ME, displayName: null })?.ruleId, '.m.rule.message')
+    const { user } = process.cpuUsage(started)
+    assert.ok(user < 1_000_000, `took ${user} µs`)
+  })
+
   it("gives each user's evaluation its own allowance", () => {
     const event = pushEvent(text('a'.repeat(SEARCHED_LENGTH_MAX), { other: 'a'.repeat(60_000) }), GROUP)
     const costly = Array.from({ length: 10 }, (_, i) => matchOf('content.other', `${'a*'.repeat(100)}${i}`))

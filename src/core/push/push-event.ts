@@ -23,7 +23,7 @@ const BODY = propertyRef('content.body')
 
 /** How much of `content.body` is searched for words, in UTF-16 code units. */
 export const SEARCHED_LENGTH_MAX = 8_192
-/** How many steps of glob matching one evaluation may cost; what would cost more doesn't match. */
+/** How many steps of comparing one evaluation may cost; what would cost more doesn't match. */
 const STEPS_MAX = 16_000_000
 
 /**
@@ -78,9 +78,9 @@ export class PushEvent {
     this.#stepsLeft = STEPS_MAX
   }
 
-  /** Takes the price of a match from the allowance; false if it can't be paid. */
-  affords(text: string, pattern: string): boolean {
-    this.#stepsLeft -= text.length * (pattern.length + 1)
+  /** Takes the price of a comparison from the allowance; false if it can't be paid. */
+  affords(steps: number): boolean {
+    this.#stepsLeft -= steps
     return this.#stepsLeft >= 0
   }
 
