@@ -78,10 +78,11 @@ export class PushEvent {
     this.#stepsLeft = STEPS_MAX
   }
 
-  /** Takes the price of a comparison from the allowance; false if it can't be paid. */
+  /** Takes the price of a comparison from the allowance; false if it can't be paid, and then cheaper ones still can. */
   affords(steps: number): boolean {
+    if (steps > this.#stepsLeft) return false
     this.#stepsLeft -= steps
-    return this.#stepsLeft >= 0
+    return true
   }
 
   /** The client's view of the event has ids that the federation's format leaves out. */
