@@ -1,5 +1,23 @@
 /** All tables, as Kysely sees them: one line a domain. */
+import type { AccessTokensTables } from '#store/sql/tables/access-tokens.ts'
+import type { AccountDataTables } from '#store/sql/tables/account-data.ts'
+import type { AccountsTables } from '#store/sql/tables/accounts.ts'
 import type { CountersTables } from '#store/sql/tables/counters.ts'
+import type { DevicesTables } from '#store/sql/tables/devices.ts'
+import type { FiltersTables } from '#store/sql/tables/filters.ts'
+import type { ProfilesTables } from '#store/sql/tables/profiles.ts'
 import type { StateTables } from '#store/sql/tables/state.ts'
+import type { UiaSessionsTables } from '#store/sql/tables/uia-sessions.ts'
+import type { UsersTables } from '#store/sql/tables/users.ts'
 
-export interface Schema extends CountersTables, StateTables {}
+export interface Schema
+  extends CountersTables,
+    StateTables,
+    AccessTokensTables,
+    AccountDataTables,
+    AccountsTables,
+    DevicesTables,
+    FiltersTables,
+    ProfilesTables,
+    UiaSessionsTables,
+    UsersTables {}

@@ -1,9 +1,26 @@
+import { accessTokenStore } from '#store/sql/access-tokens.ts'
+import { accountDataStore } from '#store/sql/account-data.ts'
+import { accountStore } from '#store/sql/accounts.ts'
+import { deviceStore } from '#store/sql/devices.ts'
+import { filterStore } from '#store/sql/filters.ts'
+import { profileStore } from '#store/sql/profiles.ts'
 import type { Session } from '#store/sql/session.ts'
 import type { Sql } from '#store/sql/sql.ts'
+import { uiaSessionStore } from '#store/sql/uia-sessions.ts'
+import { userStore } from '#store/sql/users.ts'
 import type { Tx } from '#store/store.ts'
 
 /** What makes each domain: one line a domain. */
-const DOMAINS: { [Name in Exclude<keyof Tx, 'position'>]?: (sql: Sql) => Tx[Name] } = {}
+const DOMAINS: { [Name in Exclude<keyof Tx, 'position'>]?: (sql: Sql) => Tx[Name] } = {
+  users: userStore,
+  accounts: accountStore,
+  accessTokens: accessTokenStore,
+  uiaSessions: uiaSessionStore,
+  devices: deviceStore,
+  profiles: profileStore,
+  accountData: accountDataStore,
+  filters: filterStore,
+}
 
 /** The `tx` of all transactions of one connection. A domain is made when it is first asked for. */
 export function transactionOver(session: Session): Tx {

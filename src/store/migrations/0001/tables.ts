@@ -1,10 +1,29 @@
+import { accessTokensTables } from '#store/migrations/0001/access-tokens.ts'
+import { accountDataTables } from '#store/migrations/0001/account-data.ts'
+import { accountsTables } from '#store/migrations/0001/accounts.ts'
 import { countersTables } from '#store/migrations/0001/counters.ts'
+import { devicesTables } from '#store/migrations/0001/devices.ts'
+import { filtersTables } from '#store/migrations/0001/filters.ts'
+import { profilesTables } from '#store/migrations/0001/profiles.ts'
 import { stateTables } from '#store/migrations/0001/state.ts'
+import { uiaSessionsTables } from '#store/migrations/0001/uia-sessions.ts'
+import { usersTables } from '#store/migrations/0001/users.ts'
 import type { Ddl, DomainTables } from '#store/migrations/ddl.ts'
 import type { Connection } from '#store/sql/connection.ts'
 
 /** The tables of the first release: one line a domain. Referenced tables come before those that reference them. */
-const DOMAINS: readonly DomainTables[] = [countersTables, stateTables]
+const DOMAINS: readonly DomainTables[] = [
+  countersTables,
+  stateTables,
+  usersTables,
+  accountsTables,
+  devicesTables,
+  accessTokensTables,
+  uiaSessionsTables,
+  profilesTables,
+  accountDataTables,
+  filtersTables,
+]
 
 export async function firstTables(connection: Connection, d: Ddl): Promise<void> {
   for (const tables of DOMAINS) {

@@ -1,0 +1,65 @@
+import type { RoomId } from '#core/ids.ts'
+import type { JsonObject } from '#core/json/value.ts'
+import type { Sql } from '#store/sql/sql.ts'
+import type { AccountDataRow, AccountDataStore } from '#store/types/account-data.ts'
+
+type Row = { room_id: string; type: string; content: string; position: number }
+
+function accountData(row: Row): AccountDataRow {
+  return {
+    roomId: row.room_id === '' ? null : (row.room_id as RoomId),
+    type: row.type,
+    content: JSON.parse(row.content) as JsonObject,
+    position: row.position,
+  }
+}
+
+export function accountDataStore(sql: Sql): AccountDataStore {
+  const one = sql.prepare((db, p: { user: number; roomId: string; type: string }) =>
+    db
+      .selectFrom('account_data')
+      .select('content')
+      .where('user_nid', '=', p.user)
+      .where('room_id', '=', p.roomId)
+      .where('type', '=', p.type),
+  )
+  const between = sql.prepare((db, p: { user: number; from: number; to: number }) =>
+    db
+      .selectFrom('account_data')
+      .select(['room_id', 'type', 'content', 'position'])
+      .where('user_nid', '=', p.user)
+      .where('position', '>', p.from)
+      .where('position', '<=', p.to)
+      .orderBy('position'),
+  )
+
+  return {
+    async get(user, roomId, type) {
+      const row = await one.get({ user, roomId: roomId ?? '', type })
+      return row === undefined ? null : (JSON.parse(row.content) as JsonObject)
+    },
+
+    async all(user) {
+      return (await between.all({ user, from: 0, to: Number.MAX_SAFE_INTEGER })).map(accountData)
+    },
+
+    async changesFor(user, from, to) {
+      return (await between.all({ user, from, to })).map(accountData)
+    },
+
+    async put(user, roomId, type, content) {
+      const position = await sql.nextPosition()
+      await sql.run(
+        `INSERT INTO account_data (user_nid, room_id, type, content, position) VALUES (?, ?, ?, ?, ?)
+         ON CONFLICT (user_nid, room_id, type)
+         DO UPDATE SET content = excluded.content, position = excluded.position`,
+        [user, roomId ?? '', type, JSON.stringify(content), position],
+      )
+      return position
+    },
+
+    async deleteAll(user) {
+      await sql.run('DELETE FROM account_data WHERE user_nid = ?', [user])
+    },
+  }
+}

@@ -1,0 +1,104 @@
+import type { DeviceId } from '#core/ids.ts'
+import type { Sql } from '#store/sql/sql.ts'
+import type { DeviceRow, DeviceStore } from '#store/types/devices.ts'
+import type { UserNid } from '#store/types/users.ts'
+
+type Row = {
+  device_id: string
+  display_name: string | null
+  created_ts: number
+  last_seen_ts: number | null
+  last_seen_ip: string | null
+}
+
+function device(row: Row): DeviceRow {
+  return {
+    deviceId: row.device_id as DeviceId,
+    displayName: row.display_name,
+    createdTs: row.created_ts,
+    lastSeenTs: row.last_seen_ts,
+    lastSeenIp: row.last_seen_ip,
+  }
+}
+
+export function deviceStore(sql: Sql): DeviceStore {
+  const byId = sql.prepare((db, p: { user: number; deviceId: string }) =>
+    db.selectFrom('devices').selectAll().where('user_nid', '=', p.user).where('device_id', '=', p.deviceId),
+  )
+  const ofUser = sql.prepare((db, p: { user: number }) =>
+    db.selectFrom('devices').selectAll().where('user_nid', '=', p.user).orderBy('device_id'),
+  )
+  const changed = sql.prepare((db, p: { from: number; to: number }) =>
+    db
+      .selectFrom('device_list_changes')
+      .select((eb) => ['user_nid', eb.fn.max('position').as('position')])
+      .where('position', '>', p.from)
+      .where('position', '<=', p.to)
+      .groupBy('user_nid')
+      .orderBy('position'),
+  )
+
+  async function recordListChange(user: UserNid): Promise<number> {
+    const position = await sql.nextPosition()
+    await sql.run('INSERT INTO device_list_changes (position, user_nid) VALUES (?, ?)', [position, user])
+    return position
+  }
+
+  return {
+    async get(user, deviceId) {
+      const row = await byId.get({ user, deviceId })
+      return row === undefined ? null : device(row)
+    },
+
+    async list(user) {
+      return (await ofUser.all({ user })).map(device)
+    },
+
+    async listChanges(from, to) {
+      const rows = await changed.all({ from, to })
+      return rows.map((row) => ({ userNid: row.user_nid as UserNid, position: row.position }))
+    },
+
+    async create(user, { deviceId, displayName, createdTs }) {
+      await sql.run(
+        `INSERT INTO devices (user_nid, device_id, display_name, created_ts, last_seen_ts, last_seen_ip)
+         VALUES (?, ?, ?, ?, NULL, NULL) ON CONFLICT (user_nid, device_id) DO NOTHING`,
+        [user, deviceId, displayName, createdTs],
+      )
+      await recordListChange(user)
+    },
+
+    async rename(user, deviceId, displayName) {
+      const changes = await sql.run('UPDATE devices SET display_name = ? WHERE user_nid = ? AND device_id = ?', [
+        displayName,
+        user,
+        deviceId,
+      ])
+      if (changes > 0) await recordListChange(user)
+    },
+
+    async delete(user, deviceIds) {
+      const changes = await sql.db
+        .deleteFrom('devices')
+        .where('user_nid', '=', user)
+        .where('device_id', 'in', sql.texts(JSON.stringify(deviceIds)))
+        .executeTakeFirst()
+      const deleted = Number(changes.numDeletedRows)
+      if (deleted > 0) await recordListChange(user)
+      return deleted
+    },
+
+    async touch(seen) {
+      for (const { userNid, deviceId, ts, ip } of seen) {
+        await sql.run('UPDATE devices SET last_seen_ts = ?, last_seen_ip = ? WHERE user_nid = ? AND device_id = ?', [
+          ts,
+          ip,
+          userNid,
+          deviceId,
+        ])
+      }
+    },
+
+    recordListChange,
+  }
+}
