@@ -60,7 +60,7 @@ function compileGlobs(list: JsonValue | undefined): HostTest {
   const names = new Set<string>()
   const endings = new Set<string>()
   const beginnings = new Set<string>()
-  const others = new Set<string>()
+  const others = new Map<string, string>()
   for (const entry of Array.isArray(list) ? (list as readonly JsonValue[]) : []) {
     if (typeof entry !== 'string') continue
     const pattern = asciiLowerCase(entry).replace(/\*+/g, '*')
@@ -68,7 +68,7 @@ function compileGlobs(list: JsonValue | undefined): HostTest {
     if (!hasWildcard(pattern)) names.add(pattern)
     else if (pattern.startsWith('*') && !hasWildcard(pattern.slice(1))) endings.add(pattern.slice(1))
     else if (pattern.endsWith('*') && !hasWildcard(pattern.slice(0, -1))) beginnings.add(pattern.slice(0, -1))
-    else others.add(pattern)
+    else others.set(pattern, longestLiteral(pattern))
   }
   return (host) => names.has(host) || matchesAnEnd(host, beginnings, endings) || matchesOne(host, others)
 }
@@ -83,7 +83,12 @@ function matchesAnEnd(host: string, beginnings: ReadonlySet<string>, endings: Re
   return false
 }
 
-function matchesOne(host: string, patterns: ReadonlySet<string>): boolean {
-  for (const pattern of patterns) if (globMatches(pattern, host)) return true
+/** What no text can lack that the pattern matches: most patterns are ruled out by it, many times faster. */
+function longestLiteral(pattern: string): string {
+  return pattern.split(/[*?]/).reduce((longest, part) => (part.length > longest.length ? part : longest), '')
+}
+
+function matchesOne(host: string, patterns: ReadonlyMap<string, string>): boolean {
+  for (const [pattern, literal] of patterns) if (host.includes(literal) && globMatches(pattern, host)) return true
   return false
 }
