@@ -74,7 +74,10 @@ async def resolve(problem):
     store = Store(load_events(problem, version))
     states = [{(kind, key): event_id for kind, key, event_id in state} for state in problem["states"]]
     if problem["room_version"] == "1":
-        return await v1.resolve_events_with_store(problem["room_id"], version, states, None, store.get_events)
+        # The first algorithm knows nothing of rejected events: it takes what the states hold.
+        return await v1.resolve_events_with_store(
+            problem["room_id"], version, states, None, lambda ids: store.get_events(ids, allow_rejected=True)
+        )
     return await v2.resolve_events_with_store(FakeClock(), problem["room_id"], version, states, None, store)
 
 

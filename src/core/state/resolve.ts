@@ -8,7 +8,9 @@ import { resolveV2 } from './resolve-v2.ts'
 import { type Slices, Steps } from './steps.ts'
 
 export type ResolveOptions = {
-  /** Events that failed the checks against their own auth events. None by default. */
+  /**
+   * Events that failed the checks against their own auth events. None by default. Version 1 takes what the states hold.
+   */
   readonly isRejected?: (eventId: EventId) => boolean
   /** Counts the steps and sets how many are taken between two yields. */
   readonly steps?: Steps
