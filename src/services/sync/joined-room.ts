@@ -1,0 +1,150 @@
+import { type RoomEventFilter, roomEventPasses } from '#core/filter/event-filter.ts'
+import type { Filter } from '#core/filter/filter.ts'
+import type { RoomId, UserId } from '#core/ids.ts'
+import type { JsonObject } from '#core/json/value.ts'
+import { receiptEvents } from '#services/receipts/receipt-events.ts'
+import { stateUpdates } from '#services/sync/room-state.ts'
+import { roomSummary } from '#services/sync/room-summary.ts'
+import type { MemberMemory } from '#services/sync/sent-members.ts'
+import type { SyncAnswer } from '#services/sync/sync-answer.ts'
+import type { JoinedRoom, LeftRoom } from '#services/sync/sync-types.ts'
+import { type Slice, timelineSlice } from '#services/sync/timeline-slice.ts'
+import { formatToken } from '#services/timeline/tokens.ts'
+import type { EventRow } from '#store/types/events.ts'
+import type { RoomNid } from '#store/types/rooms.ts'
+import type { StateId } from '#store/types/state.ts'
+
+/** A room as one answer sees it. */
+export type RoomView = {
+  readonly roomNid: RoomNid
+  readonly roomId: RoomId
+  /** The client gets the room from scratch: an initial sync, or the user has joined since. */
+  readonly isNew: boolean
+  /** The client had this room before and lost sight of it in between: its timeline can't simply go on. */
+  readonly isRejoin: boolean
+}
+
+/** The answer's part about a room that the user is joined to; null where there is nothing to tell. */
+export async function joinedRoom(answer: SyncAnswer, room: RoomView): Promise<JoinedRoom | null> {
+  const { tx, request, to } = answer
+  const { filter } = request
+  const from = room.isNew && !room.isRejoin ? null : answer.from
+  const slice = await sliceOf(answer, room, from, to)
+  const base = room.isNew || request.fullState ? (0 as StateId) : await tx.state.at(room.roomNid, answer.from)
+  const end = await tx.state.at(room.roomNid, to)
+  const summary = room.isNew || base !== end ? await roomSummary(tx, room.roomNid, request.viewer.userNid) : null
+  const needed = new Set<UserId>(summary?.heroes)
+  if (base === 0) needed.add(request.viewer.userId)
+  const state = await stateUpdates(tx, {
+    roomId: room.roomId,
+    filter: filter.room.state,
+    base,
+    end,
+    timeline: slice.rows,
+    useStateAfter: request.useStateAfter,
+    needed,
+    sent: memberMemory(filter.room.state, answer.memory),
+  })
+  const ephemeral = await ephemeralOf(answer, room)
+  const accountData = accountDataOf(answer, room, filter.room.accountData)
+  const isSilent = slice.rows.length === 0 && state.length === 0 && ephemeral.length === 0 && accountData.length === 0
+  if (isSilent && !room.isNew && !request.fullState && !slice.limited && summary === null) return null
+
+  const unread = await answer.unread(room.roomNid)
+  return {
+    timeline: await timelineOf(answer, slice, room.isRejoin),
+    ...(await stateOf(answer, state)),
+    ephemeral: { events: ephemeral },
+    account_data: { events: accountData },
+    summary: summary?.json ?? {},
+    ...unread,
+  }
+}
+
+/** The answer's part about a room that the user left, or was removed from, at position `leftAt`. */
+export async function leftRoom(answer: SyncAnswer, room: RoomView, leave: EventRow): Promise<LeftRoom> {
+  const { tx, request } = answer
+  const leftAt = Math.min(leave.position ?? answer.to, answer.to)
+  const from = room.isNew && !room.isRejoin ? null : answer.from
+  const slice = withOwnLeaving(await sliceOf(answer, room, from, leftAt), leave, request.filter.room.timeline, room)
+  // An uninvited or refused guest never saw the room's state: their own membership is all there is to tell.
+  const wasInside = await answer.wasJoinedBefore(room.roomNid, leave)
+  const state = !wasInside
+    ? []
+    : await stateUpdates(tx, {
+        roomId: room.roomId,
+        filter: request.filter.room.state,
+        base: room.isNew || request.fullState ? (0 as StateId) : await tx.state.at(room.roomNid, answer.from),
+        end: leave.stateAfter,
+        timeline: slice.rows,
+        useStateAfter: request.useStateAfter,
+        needed: new Set([request.viewer.userId]),
+        sent: memberMemory(request.filter.room.state, answer.memory),
+      })
+  return {
+    timeline: await timelineOf(answer, slice, room.isRejoin),
+    ...(await stateOf(answer, state)),
+    account_data: { events: accountDataOf(answer, room, request.filter.room.accountData) },
+  }
+}
+
+function sliceOf(answer: SyncAnswer, room: RoomView, from: number | null, to: number): Promise<Slice> {
+  return timelineSlice(answer.tx, {
+    roomNid: room.roomNid,
+    roomId: room.roomId,
+    reader: answer.request.viewer,
+    filter: answer.request.filter.room.timeline,
+    from,
+    to,
+    ignored: answer.ignored,
+  })
+}
+
+/** The user's own leaving is told even where the room's history is closed to them: a refused invitation, for example. */
+function withOwnLeaving(slice: Slice, leave: EventRow, filter: RoomEventFilter, room: RoomView): Slice {
+  if (slice.rows.some((row) => row.nid === leave.nid) || !roomEventPasses(filter, room.roomId, leave.event))
+    return slice
+  return { ...slice, rows: [...slice.rows, leave] }
+}
+
+async function timelineOf(answer: SyncAnswer, slice: Slice, isRejoin: boolean): Promise<JoinedRoom['timeline']> {
+  return {
+    events: await answer.serialise(slice.rows),
+    limited: slice.limited || isRejoin,
+    prev_batch: formatToken({ kind: 'timeline', rank: slice.startRank }),
+  }
+}
+
+async function stateOf(
+  answer: SyncAnswer,
+  rows: readonly EventRow[],
+): Promise<Pick<JoinedRoom, 'state' | 'state_after'>> {
+  const events = await answer.serialise(rows)
+  return answer.request.useStateAfter ? { state_after: { events } } : { state: { events } }
+}
+
+function memberMemory(filter: RoomEventFilter, memory: MemberMemory): MemberMemory | null {
+  return filter.lazyLoadMembers ? memory : null
+}
+
+async function ephemeralOf(answer: SyncAnswer, room: RoomView): Promise<JsonObject[]> {
+  const { tx, request } = answer
+  const events: JsonObject[] = []
+  const from = room.isNew ? 0 : answer.from
+  const receipts = await tx.receipts.ofRoomBetween(room.roomNid, request.viewer.userNid, from, answer.to)
+  events.push(...(await receiptEvents(tx, receipts)))
+  if (answer.hasTypingNews(room))
+    events.push({ type: 'm.typing', content: { user_ids: answer.typingIn(room.roomNid) } })
+  return events.filter((event) => passes(request.filter.room.ephemeral, room.roomId, event))
+}
+
+function accountDataOf(answer: SyncAnswer, room: RoomView, filter: Filter['room']['accountData']): JsonObject[] {
+  return answer
+    .roomAccountData(room)
+    .map(({ type, content }) => ({ type, content }))
+    .filter((event) => passes(filter, room.roomId, event))
+}
+
+function passes(filter: RoomEventFilter, roomId: RoomId, event: JsonObject): boolean {
+  return roomEventPasses(filter, roomId, { type: event['type'] as string, content: event['content'] as JsonObject })
+}

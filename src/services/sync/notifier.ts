@@ -1,0 +1,135 @@
+import type { Timers } from '#services/timers.ts'
+import type { Store } from '#store/store.ts'
+import type { LogEntry } from '#store/types/log.ts'
+import type { RoomNid } from '#store/types/rooms.ts'
+import type { UserNid } from '#store/types/users.ts'
+
+/** What a waiting request wants to hear of. */
+export type Interest = { readonly userNid: UserNid; readonly rooms: ReadonlySet<RoomNid> }
+
+type Waiter = Interest & { readonly wake: () => void }
+type Deps = { readonly store: Store; readonly timers: Timers }
+
+/** How many log entries one look takes; with more, everybody who waits is woken. */
+const ENTRIES_PER_LOOK_MAX = 1_000
+
+/**
+ * Wakes long polls. It follows the log: after a commit it reads which rooms and users the new entries are about and
+ * wakes those who wait for them. A wake says only "look again".
+ */
+export class Notifier {
+  readonly #deps: Deps
+  readonly #byUser = new Map<UserNid, Set<Waiter>>()
+  readonly #byRoom = new Map<RoomNid, Set<Waiter>>()
+  readonly #stopListening: () => void
+  /** Waiters have been told of everything up to here. */
+  #told: number
+  #looking: Promise<void> | null = null
+
+  constructor(deps: Deps) {
+    this.#deps = deps
+    this.#told = deps.store.position()
+    this.#stopListening = deps.store.onCommit(() => this.#look())
+  }
+
+  /**
+   * Resolves when something that the interest covers happened after log position `after`, when `timeoutMs` is over, or
+   * when the signal aborts, whichever is first. Never rejects.
+   */
+  async wait(interest: Interest, after: number, timeoutMs: number, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const waiter: Waiter = { ...interest, wake: resolve }
+    this.#add(waiter)
+    const cancelTimer = this.#deps.timers.after(timeoutMs, resolve)
+    signal.addEventListener('abort', () => resolve(), { once: true })
+    try {
+      // What was told between the caller's snapshot and now went past this waiter.
+      if (this.#told > after && (await this.#happened(interest, after, this.#told))) return
+      await promise
+    } finally {
+      cancelTimer()
+      this.#remove(waiter)
+    }
+  }
+
+  /** News of a room that no log entry tells of, such as typing. */
+  wakeRoom(roomNid: RoomNid): void {
+    for (const waiter of this.#byRoom.get(roomNid) ?? []) waiter.wake()
+  }
+
+  close(): void {
+    this.#stopListening()
+    this.#wakeAll()
+  }
+
+  #wakeAll(): void {
+    for (const waiters of this.#byUser.values()) for (const waiter of waiters) waiter.wake()
+  }
+
+  #look(): void {
+    if (this.#byUser.size === 0) {
+      this.#told = this.#deps.store.position()
+      return
+    }
+    this.#looking ??= this.#tell()
+      // Without the log nobody can be told apart: all look for themselves, and meet the database's error there.
+      .catch(() => this.#wakeAll())
+      .finally(() => {
+        this.#looking = null
+        if (this.#told < this.#deps.store.position()) this.#look()
+      })
+  }
+
+  async #tell(): Promise<void> {
+    const to = this.#deps.store.position()
+    const from = this.#told
+    this.#told = to
+    const entries = await this.#deps.store.read((tx) => tx.log.between(from, to, ENTRIES_PER_LOOK_MAX + 1))
+    if (entries.length > ENTRIES_PER_LOOK_MAX) {
+      this.#wakeAll()
+      return
+    }
+    for (const entry of entries) {
+      if (entry.userNid !== null) for (const waiter of this.#byUser.get(entry.userNid) ?? []) waiter.wake()
+      if (entry.roomNid !== null && isForRoom(entry)) this.wakeRoom(entry.roomNid)
+    }
+  }
+
+  async #happened(interest: Interest, from: number, to: number): Promise<boolean> {
+    const entries = await this.#deps.store.read((tx) => tx.log.between(from, to, ENTRIES_PER_LOOK_MAX))
+    if (entries.length === ENTRIES_PER_LOOK_MAX) return true
+    return entries.some(
+      (entry) =>
+        entry.userNid === interest.userNid ||
+        (entry.roomNid !== null && isForRoom(entry) && interest.rooms.has(entry.roomNid)),
+    )
+  }
+
+  #add(waiter: Waiter): void {
+    addTo(this.#byUser, waiter.userNid, waiter)
+    for (const room of waiter.rooms) addTo(this.#byRoom, room, waiter)
+  }
+
+  #remove(waiter: Waiter): void {
+    removeFrom(this.#byUser, waiter.userNid, waiter)
+    for (const room of waiter.rooms) removeFrom(this.#byRoom, room, waiter)
+  }
+}
+
+/** Events are everybody's in the room, receipts unless private; a room's account data is its owner's alone. */
+function isForRoom(entry: LogEntry): boolean {
+  return entry.kind === 'event' || (entry.kind === 'receipt' && entry.userNid === null)
+}
+
+function addTo<K>(index: Map<K, Set<Waiter>>, key: K, waiter: Waiter): void {
+  const waiters = index.get(key)
+  if (waiters === undefined) index.set(key, new Set([waiter]))
+  else waiters.add(waiter)
+}
+
+function removeFrom<K>(index: Map<K, Set<Waiter>>, key: K, waiter: Waiter): void {
+  const waiters = index.get(key)
+  waiters?.delete(waiter)
+  if (waiters?.size === 0) index.delete(key)
+}

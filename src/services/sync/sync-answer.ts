@@ -1,0 +1,144 @@
+import { selectFields } from '#core/filter/event-fields.ts'
+import type { RoomId, UserId } from '#core/ids.ts'
+import { isJsonObject, type JsonObject, member } from '#core/json/value.ts'
+import type { RoomView } from '#services/sync/joined-room.ts'
+import type { MemberMemory } from '#services/sync/sent-members.ts'
+import type { JoinedRoom, SyncRequest } from '#services/sync/sync-types.ts'
+import { type ClientEvents, clientEvent } from '#services/timeline/client-events.ts'
+import type { TypingService } from '#services/typing/typing-service.ts'
+import type { UnreadCounts, UnreadService } from '#services/unread/unread-service.ts'
+import type { ReadTx } from '#store/store.ts'
+import type { AccountDataRow } from '#store/types/account-data.ts'
+import type { EventRow } from '#store/types/events.ts'
+import type { RoomNid } from '#store/types/rooms.ts'
+
+type Deps = { readonly clientEvents: ClientEvents; readonly typing: TypingService; readonly unread: UnreadService }
+
+/** One answer to `/sync` in the making: one snapshot of the store from `from` to `to`, and what all its parts share. */
+export class SyncAnswer {
+  readonly tx: ReadTx
+  readonly request: SyncRequest
+  /** Exclusive; 0 for an initial sync. */
+  readonly from: number
+  /** Inclusive: the position of the snapshot. */
+  readonly to: number
+  readonly memory: MemberMemory
+  readonly ignored: ReadonlySet<string>
+  readonly #deps: Deps
+  readonly #typingNews: ReadonlySet<RoomNid>
+  /** Per room; the global ones under null. */
+  readonly #accountData: ReadonlyMap<RoomId | null, AccountDataRow[]>
+
+  private constructor(
+    tx: ReadTx,
+    request: SyncRequest,
+    to: number,
+    memory: MemberMemory,
+    accountData: readonly AccountDataRow[],
+    deps: Deps,
+  ) {
+    this.tx = tx
+    this.request = request
+    this.from = request.since?.position ?? 0
+    this.to = to
+    this.memory = memory
+    this.#deps = deps
+    this.#accountData = Map.groupBy(accountData, (row) => row.roomId)
+    this.ignored = ignoredUsers(accountData)
+    this.#typingNews = deps.typing.changedSince(request.since?.epoch ?? '', request.since?.sequence ?? 0)
+  }
+
+  static async begin(tx: ReadTx, request: SyncRequest, memory: MemberMemory, deps: Deps): Promise<SyncAnswer> {
+    const to = await tx.position()
+    const accountData = await tx.accountData.all(request.viewer.userNid)
+    return new SyncAnswer(tx, request, to, memory, accountData, deps)
+  }
+
+  /** Events in the format and with the fields that the filter asks for. */
+  async serialise(rows: readonly EventRow[]): Promise<JsonObject[]> {
+    const { filter, viewer } = this.request
+    const format = { withRoomId: false }
+    const events = await this.#deps.clientEvents.serialise(this.tx, rows, viewer, format)
+    const formatted =
+      filter.eventFormat === 'client'
+        ? events
+        : rows.map(({ event }, i) => ({
+            ...event.json,
+            ...clientEvent(event, format, (events[i]?.['unsigned'] ?? {}) as JsonObject),
+          }))
+    return formatted.map((event) => selectFields(event, filter.eventFields))
+  }
+
+  /** Global account data that the client hasn't got. */
+  accountData(): AccountDataRow[] {
+    return this.#news(null, this.request.since === null)
+  }
+
+  roomAccountData(room: RoomView): AccountDataRow[] {
+    return this.#news(room.roomId, room.isNew)
+  }
+
+  /** Rooms whose account data changed. */
+  roomsWithAccountData(): RoomId[] {
+    return [...this.#accountData.keys()].filter((id) => id !== null).filter((id) => this.#news(id, false).length > 0)
+  }
+
+  #news(roomId: RoomId | null, all: boolean): AccountDataRow[] {
+    const rows = this.#accountData.get(roomId) ?? []
+    return all ? rows : rows.filter((row) => row.position > this.from)
+  }
+
+  roomsWithTyping(): ReadonlySet<RoomNid> {
+    return this.#typingNews
+  }
+
+  hasTypingNews(room: RoomView): boolean {
+    return room.isNew ? this.typingIn(room.roomNid).length > 0 : this.#typingNews.has(room.roomNid)
+  }
+
+  typingIn(room: RoomNid): UserId[] {
+    return this.#deps.typing.typingIn(room).filter((userId) => !this.ignored.has(userId))
+  }
+
+  /** Whether the user was joined just before that leave or ban. */
+  async wasJoinedBefore(room: RoomNid, leave: EventRow): Promise<boolean> {
+    const history = await this.tx.memberships.history(this.request.viewer.userNid, room)
+    const before = history.findLast((entry) => entry.position < (leave.position ?? this.to))
+    return before?.membership === 'join'
+  }
+
+  async unread(room: RoomNid): Promise<Pick<JoinedRoom, 'unread_notifications' | 'unread_thread_notifications'>> {
+    const { viewer, filter } = this.request
+    const counts = await this.#deps.unread.counts(this.tx, viewer, room, this.to)
+    if (!filter.room.timeline.unreadThreadNotifications) return { unread_notifications: countsJson(total(counts)) }
+    return {
+      unread_notifications: countsJson(counts.main),
+      unread_thread_notifications: Object.fromEntries(
+        [...counts.threads].map(([root, thread]) => [root, countsJson(thread)]),
+      ),
+    }
+  }
+}
+
+type Count = UnreadCounts['main']
+
+/** "If threads aren't asked for, the room's counts include them." */
+function total({ main, threads }: UnreadCounts): Count {
+  let { notifications, highlights } = main
+  for (const thread of threads.values()) {
+    notifications += thread.notifications
+    highlights += thread.highlights
+  }
+  return { notifications, highlights }
+}
+
+function countsJson({ notifications, highlights }: Count): JsonObject {
+  return { notification_count: notifications, highlight_count: highlights }
+}
+
+/** The users in `m.ignored_user_list` (specification, "Ignoring Users"). */
+function ignoredUsers(accountData: readonly AccountDataRow[]): Set<string> {
+  const list = accountData.find((row) => row.roomId === null && row.type === 'm.ignored_user_list')
+  const users = list === undefined ? undefined : member(list.content, 'ignored_users')
+  return new Set(isJsonObject(users) ? Object.keys(users) : [])
+}

@@ -1,0 +1,154 @@
+import { eventPasses, roomPasses } from '#core/filter/event-filter.ts'
+import type { RoomId, UserId } from '#core/ids.ts'
+import type { JsonObject } from '#core/json/value.ts'
+import { Pacer } from '#services/pacer.ts'
+import { joinedRoom, leftRoom } from '#services/sync/joined-room.ts'
+import type { Notifier } from '#services/sync/notifier.ts'
+import { type RoomChange, roomChanges } from '#services/sync/room-changes.ts'
+import { NO_MEMORY, SentMembers } from '#services/sync/sent-members.ts'
+import { SyncAnswer } from '#services/sync/sync-answer.ts'
+import type { SyncRequest, SyncResponse } from '#services/sync/sync-types.ts'
+import { type ClientEvents, strippedEvent } from '#services/timeline/client-events.ts'
+import { formatToken } from '#services/timeline/tokens.ts'
+import type { TypingService } from '#services/typing/typing-service.ts'
+import type { UnreadService } from '#services/unread/unread-service.ts'
+import type { ReadTx, Store } from '#store/store.ts'
+import type { RoomNid } from '#store/types/rooms.ts'
+
+/** The longest that a sync waits for news. */
+export const SYNC_TIMEOUT_MS_MAX = 90_000
+
+type Deps = {
+  readonly store: Store
+  readonly notifier: Notifier
+  readonly clientEvents: ClientEvents
+  readonly typing: TypingService
+  readonly unread: UnreadService
+}
+
+type Built = {
+  readonly response: SyncResponse
+  readonly isEmpty: boolean
+  readonly to: number
+  readonly joined: Set<RoomNid>
+}
+
+/**
+ * `/sync` (client-server API, "Syncing"). No state is kept per token: what changed between two positions is read from
+ * the log. The law: incremental syncs folded over time equal a fresh initial sync.
+ */
+export class SyncService {
+  readonly #deps: Deps
+  readonly #sentMembers = new SentMembers()
+
+  constructor(deps: Deps) {
+    this.#deps = deps
+  }
+
+  /** Answers at once when there is news, on an initial sync or with `full_state`; else waits for news or the timeout. */
+  async sync(request: SyncRequest, signal: AbortSignal): Promise<SyncResponse> {
+    const deadline = performance.now() + Math.min(request.timeoutMs, SYNC_TIMEOUT_MS_MAX)
+    for (;;) {
+      const built = await this.#build(request)
+      const left = deadline - performance.now()
+      const mayWait = request.since !== null && !request.fullState && built.isEmpty
+      if (!mayWait || left <= 0 || signal.aborted) return built.response
+      const interest = { userNid: request.viewer.userNid, rooms: built.joined }
+      await this.#deps.notifier.wait(interest, built.to, left, signal)
+    }
+  }
+
+  async #build(request: SyncRequest): Promise<Built> {
+    const { viewer, since, filter } = request
+    const device = `${viewer.userNid}\0${viewer.deviceId ?? ''}`
+    const sent = this.#sentMembers.begin(device, since === null ? null : formatToken(since))
+    const memory = filter.room.state.includeRedundantMembers ? NO_MEMORY : sent.memory
+    const typing = { epoch: this.#deps.typing.epoch, sequence: this.#deps.typing.sequence }
+    const built = await this.#deps.store.read(async (tx) => {
+      const answer = await SyncAnswer.begin(tx, request, memory, this.#deps)
+      const changes = await roomChanges(answer)
+      const rooms = await roomSections(answer, changes.rooms)
+      const accountData = answer.accountData().map(({ type, content }) => ({ type, content }))
+      const nextBatch = formatToken({ kind: 'stream', position: answer.to, ...typing })
+      const response: SyncResponse = {
+        next_batch: nextBatch,
+        rooms,
+        account_data: { events: accountData.filter((event) => eventPasses(filter.accountData, event)) },
+        presence: { events: [] },
+        to_device: { events: [] },
+        device_lists: { changed: [], left: [] },
+        device_one_time_keys_count: {},
+        device_unused_fallback_key_types: [],
+      }
+      return { response, isEmpty: isEmpty(response), to: answer.to, joined: changes.joined }
+    })
+    sent.done(built.response.next_batch)
+    return built
+  }
+}
+
+async function roomSections(answer: SyncAnswer, changes: readonly RoomChange[]): Promise<SyncResponse['rooms']> {
+  const sections = {
+    join: [] as [string, SyncResponse['rooms']['join'][string]][],
+    invite: [] as [string, SyncResponse['rooms']['invite'][string]][],
+    knock: [] as [string, SyncResponse['rooms']['knock'][string]][],
+    leave: [] as [string, SyncResponse['rooms']['leave'][string]][],
+  }
+  const pacer = new Pacer()
+  for (const change of changes) {
+    await pacer.breathe()
+    const { roomId } = change.room
+    if (!roomPasses(answer.request.filter.room, roomId)) continue
+    switch (change.section) {
+      case 'join': {
+        const room = await joinedRoom(answer, change.room)
+        if (room !== null) sections.join.push([roomId, room])
+        break
+      }
+      case 'invite':
+        sections.invite.push([roomId, { invite_state: { events: await strippedState(answer.tx, change) } }])
+        break
+      case 'knock':
+        sections.knock.push([roomId, { knock_state: { events: await strippedState(answer.tx, change) } }])
+        break
+      case 'leave':
+        sections.leave.push([roomId, await leftRoom(answer, change.room, change.member)])
+    }
+  }
+  return {
+    join: Object.fromEntries(sections.join),
+    invite: Object.fromEntries(sections.invite),
+    knock: Object.fromEntries(sections.knock),
+    leave: Object.fromEntries(sections.leave),
+  }
+}
+
+/** What someone outside may know of a room ("Stripped state"): the recommended types, and their own membership. */
+const STRIPPED_TYPES = [
+  'm.room.create',
+  'm.room.name',
+  'm.room.avatar',
+  'm.room.topic',
+  'm.room.join_rules',
+  'm.room.canonical_alias',
+  'm.room.encryption',
+] as const
+
+async function strippedState(tx: ReadTx, { member }: RoomChange): Promise<JsonObject[]> {
+  const keys = [
+    ...STRIPPED_TYPES.map((type) => [type, ''] as const),
+    // The inviter, so that clients can show who it is.
+    ['m.room.member', member.event.sender as UserId] as const,
+  ]
+  const nids = (await tx.state.getMany(member.stateAfter, keys)).filter((nid) => nid !== null && nid !== member.nid)
+  const events = await tx.events.byNids(nids as Exclude<(typeof nids)[number], null>[])
+  return [...[...events.values()].map(({ event }) => strippedEvent(event)), strippedEvent(member.event)]
+}
+
+function isEmpty({ rooms, account_data, to_device }: SyncResponse): boolean {
+  return (
+    account_data.events.length === 0 &&
+    to_device.events.length === 0 &&
+    Object.values(rooms).every((section: Record<RoomId, unknown>) => Object.keys(section).length === 0)
+  )
+}

@@ -1,0 +1,49 @@
+/** What `/sync` is asked and what it answers (client-server API, "Syncing"). */
+import type { Filter } from '#core/filter/filter.ts'
+import type { JsonObject } from '#core/json/value.ts'
+import type { Viewer } from '#services/timeline/client-events.ts'
+import type { StreamToken } from '#services/timeline/tokens.ts'
+
+export type SyncRequest = {
+  readonly viewer: Viewer
+  /** null for an initial sync. */
+  readonly since: StreamToken | null
+  /** How long to wait for news when there is none. */
+  readonly timeoutMs: number
+  readonly filter: Filter
+  /** All state of all joined rooms, "even if since is set"; the timeline still begins at `since`. */
+  readonly fullState: boolean
+  /** `state_after` instead of `state`: the state at the end of the timeline, not at its start. */
+  readonly useStateAfter: boolean
+}
+
+export type Events = { readonly events: readonly JsonObject[] }
+
+export type JoinedRoom = {
+  readonly timeline: Events & { readonly limited: boolean; readonly prev_batch: string }
+  readonly state?: Events
+  readonly state_after?: Events
+  readonly ephemeral: Events
+  readonly account_data: Events
+  readonly summary: JsonObject
+  readonly unread_notifications: JsonObject
+  readonly unread_thread_notifications?: JsonObject
+}
+
+export type LeftRoom = Pick<JoinedRoom, 'timeline' | 'state' | 'state_after' | 'account_data'>
+
+export type SyncResponse = {
+  readonly next_batch: string
+  readonly rooms: {
+    readonly join: Record<string, JoinedRoom>
+    readonly invite: Record<string, { readonly invite_state: Events }>
+    readonly knock: Record<string, { readonly knock_state: Events }>
+    readonly leave: Record<string, LeftRoom>
+  }
+  readonly account_data: Events
+  readonly presence: Events
+  readonly to_device: Events
+  readonly device_lists: { readonly changed: readonly string[]; readonly left: readonly string[] }
+  readonly device_one_time_keys_count: Record<string, number>
+  readonly device_unused_fallback_key_types: readonly string[]
+}

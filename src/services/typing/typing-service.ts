@@ -1,0 +1,86 @@
+import type { UserId } from '#core/ids.ts'
+import type { Timers } from '#services/timers.ts'
+import type { RoomNid } from '#store/types/rooms.ts'
+
+/** The longest that one notification keeps a user typing. */
+export const TYPING_TIMEOUT_MS_MAX = 120_000
+
+type Deps = {
+  readonly clock: () => number
+  readonly timers: Timers
+  /** Names this process among all that ever ran: tokens of another one mean nothing here. */
+  readonly epoch: string
+  /** Called when a room's list of typing users changed. */
+  readonly onChange: (room: RoomNid) => void
+}
+
+type RoomTyping = { readonly users: Map<UserId, { until: number; cancel: () => void }>; changedAt: number }
+
+/**
+ * Who is typing where (client-server API, "Typing Notifications"). Never stored: after a restart nobody types. Changes
+ * are numbered, and a sync token carries the number that it has seen together with the epoch.
+ */
+export class TypingService {
+  readonly #deps: Deps
+  readonly #rooms = new Map<RoomNid, RoomTyping>()
+  #sequence = 0
+
+  constructor(deps: Deps) {
+    this.#deps = deps
+  }
+
+  get epoch(): string {
+    return this.#deps.epoch
+  }
+
+  /** The number of the last change. */
+  get sequence(): number {
+    return this.#sequence
+  }
+
+  /** The user types for `timeoutMs` (at most `TYPING_TIMEOUT_MS_MAX`), or until told otherwise. */
+  start(room: RoomNid, userId: UserId, timeoutMs: number): void {
+    const timeout = Math.min(Math.max(timeoutMs, 1), TYPING_TIMEOUT_MS_MAX)
+    const typing = this.#rooms.get(room) ?? { users: new Map(), changedAt: 0 }
+    this.#rooms.set(room, typing)
+    const known = typing.users.get(userId)
+    known?.cancel()
+    typing.users.set(userId, {
+      until: this.#deps.clock() + timeout,
+      cancel: this.#deps.timers.after(timeout, () => this.stop(room, userId)),
+    })
+    if (known === undefined) this.#changed(room, typing)
+  }
+
+  stop(room: RoomNid, userId: UserId): void {
+    const typing = this.#rooms.get(room)
+    const known = typing?.users.get(userId)
+    if (typing === undefined || known === undefined) return
+    known.cancel()
+    typing.users.delete(userId)
+    this.#changed(room, typing)
+  }
+
+  /** Who types in the room now, in the order in which they began. */
+  typingIn(room: RoomNid): UserId[] {
+    return [...(this.#rooms.get(room)?.users.keys() ?? [])]
+  }
+
+  /** Rooms whose list changed after `sequence`; a foreign epoch counts as 0. */
+  changedSince(epoch: string, sequence: number): Set<RoomNid> {
+    const since = epoch === this.#deps.epoch ? sequence : 0
+    const rooms = new Set<RoomNid>()
+    if (since >= this.#sequence) return rooms
+    for (const [room, typing] of this.#rooms) {
+      // To a client of an earlier process an empty list is no news unless it may still show somebody.
+      if (typing.changedAt > since) rooms.add(room)
+    }
+    return rooms
+  }
+
+  #changed(room: RoomNid, typing: RoomTyping): void {
+    this.#sequence += 1
+    typing.changedAt = this.#sequence
+    this.#deps.onChange(room)
+  }
+}
