@@ -1,6 +1,7 @@
 import { selectFields } from '#core/filter/event-fields.ts'
 import type { RoomId, UserId } from '#core/ids.ts'
-import { isJsonObject, type JsonObject, member } from '#core/json/value.ts'
+import { ignoredUsers } from '#core/ignored-users.ts'
+import type { JsonObject } from '#core/json/value.ts'
 import type { RoomView } from '#services/sync/joined-room.ts'
 import type { MemberMemory } from '#services/sync/sent-members.ts'
 import type { JoinedRoom, SyncRequest } from '#services/sync/sync-types.ts'
@@ -44,7 +45,7 @@ export class SyncAnswer {
     this.memory = memory
     this.#deps = deps
     this.#accountData = Map.groupBy(accountData, (row) => row.roomId)
-    this.ignored = ignoredUsers(accountData)
+    this.ignored = ignoredUsers(globalContent(accountData, 'm.ignored_user_list'))
     this.#typingNews = deps.typing.changedSince(request.since?.epoch ?? '', request.since?.sequence ?? 0)
   }
 
@@ -136,9 +137,6 @@ function countsJson({ notifications, highlights }: Count): JsonObject {
   return { notification_count: notifications, highlight_count: highlights }
 }
 
-/** The users in `m.ignored_user_list` (specification, "Ignoring Users"). */
-function ignoredUsers(accountData: readonly AccountDataRow[]): Set<string> {
-  const list = accountData.find((row) => row.roomId === null && row.type === 'm.ignored_user_list')
-  const users = list === undefined ? undefined : member(list.content, 'ignored_users')
-  return new Set(isJsonObject(users) ? Object.keys(users) : [])
+function globalContent(accountData: readonly AccountDataRow[], type: string): JsonObject | null {
+  return accountData.find((row) => row.roomId === null && row.type === type)?.content ?? null
 }

@@ -1,6 +1,7 @@
 import { PowerLevels } from '#core/auth/power-levels.ts'
 import type { Event } from '#core/event/event.ts'
-import { isJsonObject, member } from '#core/json/value.ts'
+import { ignoredUsers } from '#core/ignored-users.ts'
+import { member } from '#core/json/value.ts'
 import { type CompiledRuleset, evaluate } from '#core/push/evaluate.ts'
 import { PushEvent, type PushRoom } from '#core/push/push-event.ts'
 import { visibleEvents } from '#services/timeline/visible-events.ts'
@@ -51,7 +52,7 @@ export async function scanForNotifications(tx: ReadTx, request: ScanRequest): Pr
     limit: UNREAD_SCAN_EVENTS_MAX,
   })
   const rows = (await visibleEvents(tx, newestFirst, user)).toReversed()
-  const ignored = await ignoredUsers(tx, user)
+  const ignored = ignoredUsers(await tx.accountData.get(user.userNid, null, 'm.ignored_user_list'))
   const context = await RoomContext.load(tx, room, user)
   const notifying: { row: EventRow; highlight: boolean }[] = []
   for (const row of rows) {
@@ -88,12 +89,6 @@ async function redacted(tx: ReadTx, rows: readonly EventRow[]): Promise<EventNid
   const targets = rows.flatMap(({ event }) => (event.redacts === null ? [] : [event.redacts]))
   if (targets.length === 0) return []
   return (await tx.events.byIds(targets)).filter((row) => row.redactedBy !== null).map((row) => row.nid)
-}
-
-async function ignoredUsers(tx: ReadTx, user: UnreadUser): Promise<ReadonlySet<string>> {
-  const list = await tx.accountData.get(user.userNid, null, 'm.ignored_user_list')
-  const users = list === null ? undefined : member(list, 'ignored_users')
-  return new Set(isJsonObject(users) ? Object.keys(users) : [])
 }
 
 /** What push rules ask of the room: its size and the user's name in it now, power levels as they stood at the event. */
