@@ -32,3 +32,19 @@ export const RATE_LIMITS = {
 
 export type RateLimitName = keyof typeof RATE_LIMITS
 export type RateLimits = Readonly<Record<RateLimitName, RateLimit>>
+
+/** `loginPerAddress` in the code is `login_per_address` in the file. */
+export const settingName = (limit: string) => limit.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+
+type Given = false | Readonly<Record<string, { readonly per_second: number; readonly burst: number } | undefined>>
+
+/** The limits that hold: what the file names, the built-in figures for the rest, or none at all. */
+export function rateLimits(given: Given): RateLimits | false {
+  if (given === false) return false
+  const limit = (name: RateLimitName): RateLimit => {
+    const own = given[settingName(name)]
+    return own === undefined ? RATE_LIMITS[name] : { perSecond: own.per_second, burst: own.burst }
+  }
+  const names = Object.keys(RATE_LIMITS) as RateLimitName[]
+  return Object.fromEntries(names.map((name) => [name, limit(name)])) as RateLimits
+}

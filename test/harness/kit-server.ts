@@ -9,6 +9,7 @@ import { HttpServer } from '#kit/http-server.ts'
 import { Metrics } from '#kit/metrics.ts'
 import type { Services } from '#kit/services.ts'
 import { RateLimiter } from '#services/rate-limiter.ts'
+import type { UserNid } from '#store/types/users.ts'
 
 export type KitServer = AsyncDisposable & {
   readonly url: string
@@ -26,6 +27,7 @@ export const authenticateByName: Authenticate = async (token) => {
   if (token !== 'alice' && token !== 'guest') throw unknownToken('Unknown access token')
   return {
     userId: `@${token}:example.org` as UserId,
+    userNid: 1 as UserNid,
     deviceId: 'DEVICE' as DeviceId,
     isGuest: token === 'guest',
     isAdmin: false,

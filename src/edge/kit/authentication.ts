@@ -1,8 +1,9 @@
 /** Finds and judges the access token of a request. */
 import { MatrixError } from '#core/matrix-error.ts'
-import type { Authenticate, Caller, Origin } from '#kit/caller.ts'
+import type { Authenticate, Origin } from '#kit/caller.ts'
 import type { Auth } from '#kit/endpoint.ts'
 import type { RawQuery } from '#kit/query-string.ts'
+import type { Caller } from '#services/accounts/caller.ts'
 
 const BEARER = /^bearer +([^\s]+) *$/i
 

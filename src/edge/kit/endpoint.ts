@@ -2,8 +2,9 @@
 import type { Static, TObject, TProperties, TSchema } from 'typebox'
 import type { RateLimitName } from '#config/rate-limits.ts'
 import type { Answer } from '#kit/answer.ts'
-import type { Caller, Origin } from '#kit/caller.ts'
+import type { Origin } from '#kit/caller.ts'
 import type { Services } from '#kit/services.ts'
+import type { Caller } from '#services/accounts/caller.ts'
 
 export type Method = 'GET' | 'PUT' | 'POST' | 'DELETE'
 

@@ -1,17 +1,21 @@
 /**
- * Schemas that endpoints share. Identifiers are checked for their sigil and length only: whether such a room or user
- * exists is for the services to say. All lengths count bytes of UTF-8.
+ * Schemas that endpoints share. All lengths count bytes of UTF-8. Room and event ids are checked for sigil and
+ * length only: one that no server could have made is unknown, like one that none has made.
  */
 import { type TSchema, Type } from 'typebox'
 import {
   type DeviceId,
   type EventId,
+  fitsIdLimit,
   ID_BYTES_MAX,
+  isRoomAlias,
+  isUserId,
   type RoomAlias,
   type RoomId,
   type ServerName,
   type UserId,
 } from '#core/ids.ts'
+import { isServerName } from '#core/server-name.ts'
 import { isJsonObject, type JsonObject, type JsonValue } from '#core/json/value.ts'
 
 function identifier<T extends string>(what: string, isValid: (text: string) => boolean) {
@@ -24,21 +28,19 @@ function identifier<T extends string>(what: string, isValid: (text: string) => b
 }
 
 function fits(text: string): boolean {
-  return Buffer.byteLength(text) <= ID_BYTES_MAX && text.isWellFormed() && !text.includes('\0')
+  return fitsIdLimit(text) && text.isWellFormed() && !text.includes('\0')
 }
 
-const hasDomain = (text: string) => text.indexOf(':') > 0 && !text.endsWith(':')
-
-export const tUserId = identifier<UserId>('a user id', (text) => text.startsWith('@') && hasDomain(text))
+export const tUserId = identifier<UserId>('a user id', isUserId)
 /** Since room version 12 a room id has no domain. */
 export const tRoomId = identifier<RoomId>('a room id', (text) => text.startsWith('!') && text.length > 1)
-export const tRoomAlias = identifier<RoomAlias>('a room alias', (text) => text.startsWith('#') && hasDomain(text))
+export const tRoomAlias = identifier<RoomAlias>('a room alias', isRoomAlias)
 export const tRoomIdOrAlias = identifier<RoomId | RoomAlias>(
   'a room id or alias',
-  (text) => (text.startsWith('!') && text.length > 1) || (text.startsWith('#') && hasDomain(text)),
+  (text) => (text.startsWith('!') && text.length > 1) || isRoomAlias(text),
 )
 export const tEventId = identifier<EventId>('an event id', (text) => text.startsWith('$') && text.length > 1)
-export const tServerName = identifier<ServerName>('a server name', (text) => /^[0-9A-Za-z.:[\]-]+$/.test(text))
+export const tServerName = identifier<ServerName>('a server name', isServerName)
 /** Device ids have no grammar. */
 export const tDeviceId = identifier<DeviceId>('a device id', (text) => text !== '')
 
