@@ -3,25 +3,43 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { openStore } from '#store/sql/open.ts'
+import pg from 'pg'
+import type { DialectName } from '#store/sql/connection.ts'
+import { openStore, type StoreOptions } from '#store/sql/open.ts'
 import type { Store, StoreLog } from '#store/store.ts'
 
 export const QUIET_LOG: StoreLog = { info() {}, warn() {}, error() {} }
 
 /** Opens a store on a fresh database; a second call in the same test opens the same database once more. */
-export type Open = () => Promise<Store>
+export interface Open {
+  (): Promise<Store>
+  /** Where that database is. */
+  readonly options: Pick<StoreOptions, 'database' | 'dataDir'>
+}
+
+const POSTGRES = process.env['HEARTH_TEST_POSTGRES']
 
 /**
  * Declares the tests of `body` once a database. `open` belongs to the test that runs: stores it opened are closed and
- * their database is removed after the test.
+ * their database is removed after the test. PostgreSQL takes part when HEARTH_TEST_POSTGRES holds the address of a
+ * server where databases may be made (`tools/postgres-for-tests.sh run npm test`).
  */
-export function forEachDatabase(name: string, body: (test: DatabaseTest) => void): void {
-  describe(`${name} (sqlite)`, () => body(testWith(sqliteDatabase)))
+export function forEachDatabase(name: string, body: (test: DatabaseTest, dialect: DialectName) => void): void {
+  describe(`${name} (sqlite)`, () => body(testWith(sqliteDatabase), 'sqlite'))
+  if (POSTGRES === undefined) {
+    describe(`${name} (postgres)`, { skip: 'PostgreSQL is NOT tested: HEARTH_TEST_POSTGRES is not set' }, () => {})
+  } else {
+    describe(`${name} (postgres)`, () =>
+      body(
+        testWith(() => postgresDatabase(POSTGRES)),
+        'postgres',
+      ))
+  }
 }
 
 export type DatabaseTest = (name: string, fn: (open: Open) => Promise<void>) => void
 
-type Database = { options: { database: string; dataDir: string }; remove(): Promise<void> }
+type Database = { options: Open['options']; remove(): Promise<void> }
 
 function testWith(create: () => Promise<Database>): DatabaseTest {
   return (name, fn) => {
@@ -29,11 +47,12 @@ function testWith(create: () => Promise<Database>): DatabaseTest {
       const database = await create()
       const stores: Store[] = []
       try {
-        await fn(async () => {
+        const open = async () => {
           const store = await openStore({ ...database.options, clock: () => 1_700_000_000_000, log: QUIET_LOG })
           stores.push(store)
           return store
-        })
+        }
+        await fn(Object.defineProperty(open, 'options', { value: database.options }) as Open)
       } finally {
         for (const store of stores) await store[Symbol.asyncDispose]()
         await database.remove()
@@ -45,4 +64,24 @@ function testWith(create: () => Promise<Database>): DatabaseTest {
 async function sqliteDatabase(): Promise<Database> {
   const dataDir = await mkdtemp(join(tmpdir(), 'hearth-store-'))
   return { options: { database: 'sqlite', dataDir }, remove: () => rm(dataDir, { recursive: true, force: true }) }
+}
+
+let databases = 0
+
+async function postgresDatabase(server: string): Promise<Database> {
+  const name = `hearth_test_${process.pid}_${databases++}`
+  await administrate(server, `CREATE DATABASE ${name}`)
+  const url = new URL(server)
+  url.pathname = `/${name}`
+  return {
+    options: { database: url.href, dataDir: '' },
+    remove: () => administrate(server, `DROP DATABASE ${name} WITH (FORCE)`),
+  }
+}
+
+async function administrate(server: string, statement: string): Promise<void> {
+  const client = new pg.Client({ connectionString: server })
+  await client.connect()
+  await client.query(statement)
+  await client.end()
 }

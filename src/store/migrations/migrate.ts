@@ -51,10 +51,10 @@ async function versionOf(connection: Connection): Promise<number> {
 }
 
 async function inTransaction<T>(connection: Connection, fn: () => Promise<T>): Promise<T> {
-  const sqlite = connection.dialect === 'sqlite'
-  await connection.execute(sqlite ? 'BEGIN IMMEDIATE' : 'BEGIN', [], false)
+  await connection.beginWrite()
   try {
-    if (!sqlite) await connection.execute(`SELECT pg_advisory_xact_lock(${POSTGRES_LOCK})`, [], false)
+    if (connection.dialect === 'postgres')
+      await connection.execute(`SELECT pg_advisory_xact_lock(${POSTGRES_LOCK})`, [], false)
     const result = await fn()
     await connection.execute('COMMIT', [], false)
     return result

@@ -25,6 +25,8 @@ export interface Connection {
    * @param reuse keep the statement compiled, as long as the connection lives: for a fixed number of texts
    */
   execute(text: string, parameters: readonly unknown[], reuse: boolean): Promise<Result>
+  /** Begins a transaction that may change something. On SQLite waits until it is the only one. */
+  beginWrite(): Promise<void>
 }
 
 const QUERY_WORDS = /^\s*(select|values)\b/i

@@ -1,6 +1,10 @@
 import { join } from 'node:path'
 import { MIGRATIONS } from '#store/migrations/list.ts'
 import { migrate } from '#store/migrations/migrate.ts'
+import type { Connection } from '#store/sql/connection.ts'
+import { PostgresConnection } from '#store/sql/postgres/connection.ts'
+import { PostgresEngine } from '#store/sql/postgres/engine.ts'
+import { News } from '#store/sql/postgres/news.ts'
 import { Positions, SqlStore } from '#store/sql/sql-store.ts'
 import { SqliteConnection } from '#store/sql/sqlite/connection.ts'
 import { SqliteEngine } from '#store/sql/sqlite/engine.ts'
@@ -19,19 +23,51 @@ export type StoreOptions = {
  * Opens the database and brings it up to this program's schema.
  * @throws DatabaseTooNewError
  */
-export async function openStore(options: StoreOptions): Promise<Store> {
-  const positions = new Positions(options.log)
-  const events = { committed: (position: number) => positions.reached(position) }
-  const path = join(options.dataDir, 'hearth.db')
+export function openStore(options: StoreOptions): Promise<Store> {
+  return options.database === 'sqlite' ? openSqlite(options) : openPostgres(options)
+}
+
+async function openSqlite({ dataDir, clock, log }: StoreOptions): Promise<Store> {
+  const positions = new Positions(log)
+  const path = join(dataDir, 'hearth.db')
   const writer = openWriter(path)
   try {
     const connection = new SqliteConnection(writer)
-    await migrate(connection, MIGRATIONS, options.log)
-    const { rows } = await connection.execute('SELECT position FROM counters', [])
-    positions.reached(rows[0]?.['position'] as number)
-    return new SqlStore(new SqliteEngine(path, writer, options.clock, events), positions)
+    await migrate(connection, MIGRATIONS, log)
+    positions.reached(await storedPosition(connection))
+    return new SqlStore(new SqliteEngine(path, writer, clock, eventsOf(positions)), positions)
   } catch (error) {
     writer.close()
     throw error
   }
+}
+
+async function openPostgres({ database, clock, log }: StoreOptions): Promise<Store> {
+  const positions = new Positions(log)
+  const connection = await PostgresConnection.connect(database)
+  try {
+    await checkEncoding(connection)
+    await migrate(connection, MIGRATIONS, log)
+  } finally {
+    await connection.close()
+  }
+  const events = eventsOf(positions)
+  const news = new News(database, events, log)
+  await news.start()
+  return new SqlStore(new PostgresEngine(database, clock, news, events), positions)
+}
+
+function eventsOf(positions: Positions) {
+  return { committed: (position: number) => positions.reached(position) }
+}
+
+async function storedPosition(connection: Connection): Promise<number> {
+  const { rows } = await connection.execute('SELECT position FROM counters', [], false)
+  return rows[0]?.['position'] as number
+}
+
+async function checkEncoding(connection: Connection): Promise<void> {
+  const { rows } = await connection.execute("SELECT current_setting('server_encoding') AS encoding", [], false)
+  const encoding = rows[0]?.['encoding']
+  if (encoding !== 'UTF8') throw new Error(`The PostgreSQL database must have the encoding UTF8, it has ${encoding}`)
 }

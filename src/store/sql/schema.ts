@@ -5,6 +5,7 @@ import type { AccountsTables } from '#store/sql/tables/accounts.ts'
 import type { CountersTables } from '#store/sql/tables/counters.ts'
 import type { DevicesTables } from '#store/sql/tables/devices.ts'
 import type { FiltersTables } from '#store/sql/tables/filters.ts'
+import type { LogTables } from '#store/sql/tables/log.ts'
 import type { ProfilesTables } from '#store/sql/tables/profiles.ts'
 import type { StateTables } from '#store/sql/tables/state.ts'
 import type { UiaSessionsTables } from '#store/sql/tables/uia-sessions.ts'
@@ -18,6 +19,7 @@ export interface Schema
     AccountsTables,
     DevicesTables,
     FiltersTables,
+    LogTables,
     ProfilesTables,
     UiaSessionsTables,
     UsersTables {}

@@ -13,7 +13,7 @@ export type Shared = Map<() => unknown, unknown>
 export type SessionOptions = { readonly shared: Shared; readonly clock: () => number; readonly writable: boolean }
 
 /** A place in a transaction to return to. */
-export type Mark = { readonly hooks: HookMark; readonly counters: CounterValues | null; readonly changed: boolean }
+export type Mark = { readonly hooks: HookMark; readonly counters: CounterValues | null; readonly changes: number }
 
 /** `Sql` over one connection, with the engine's side of it: where transactions begin and end. */
 export class Session implements Sql {
@@ -25,7 +25,8 @@ export class Session implements Sql {
   readonly #shared: Shared
   readonly #writable: boolean
   #open = false
-  #changed = false
+  /** Statements that may have changed something, or failed. */
+  #changes = 0
 
   constructor(connection: Connection, options: SessionOptions) {
     this.#connection = connection
@@ -101,23 +102,21 @@ export class Session implements Sql {
   /** A transaction began on the connection. */
   begin(): void {
     this.#open = true
-    this.#changed = false
   }
 
-  /** True when a statement since `begin` may have changed something, or failed. */
-  get changed(): boolean {
-    return this.#changed
+  /** True when a statement since may have changed something, or failed. */
+  changedSince(mark: Mark): boolean {
+    return this.#changes !== mark.changes
   }
 
   mark(): Mark {
-    return { hooks: this.#hooks.mark(), counters: this.#counters.values, changed: this.#changed }
+    return { hooks: this.#hooks.mark(), counters: this.#counters.values, changes: this.#changes }
   }
 
   /** What happened since the mark was taken back. */
   rolledBackTo(mark: Mark): void {
     this.#counters.restore(mark.counters)
     this.#hooks.rolledBack(mark.hooks)
-    this.#changed = mark.changed
   }
 
   /** The last statement before the commit, if there is one, and the position that the commit makes visible. */
@@ -141,12 +140,12 @@ export class Session implements Sql {
 
   async #execute(text: string, parameters: readonly unknown[], reuse: boolean): Promise<Result> {
     if (!this.#open) throw new Error('The transaction has ended: await every call on tx')
-    if (!isPlainQuery(text)) this.#changed = true
+    if (!isPlainQuery(text)) this.#changes++
     try {
       return await this.#connection.execute(text, parameters, reuse)
     } catch (error) {
       // PostgreSQL takes no further statement after a failed one.
-      this.#changed = true
+      this.#changes++
       throw error
     }
   }

@@ -3,6 +3,7 @@ import { accountDataStore } from '#store/sql/account-data.ts'
 import { accountStore } from '#store/sql/accounts.ts'
 import { deviceStore } from '#store/sql/devices.ts'
 import { filterStore } from '#store/sql/filters.ts'
+import { logStore } from '#store/sql/log.ts'
 import { profileStore } from '#store/sql/profiles.ts'
 import type { Session } from '#store/sql/session.ts'
 import type { Sql } from '#store/sql/sql.ts'
@@ -20,6 +21,7 @@ const DOMAINS: { [Name in Exclude<keyof Tx, 'position'>]?: (sql: Sql) => Tx[Name
   profiles: profileStore,
   accountData: accountDataStore,
   filters: filterStore,
+  log: logStore,
 }
 
 /** The `tx` of all transactions of one connection. A domain is made when it is first asked for. */

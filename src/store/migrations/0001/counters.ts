@@ -2,7 +2,7 @@ import type { DomainTables } from '#store/migrations/ddl.ts'
 
 export const countersTables: DomainTables = (d) => [
   `CREATE TABLE counters (
-    only ${d.key} CHECK (only = 1),
+    id ${d.key} CHECK (id = 1),
     position ${d.int} NOT NULL,
     event ${d.int} NOT NULL,
     state ${d.int} NOT NULL,
@@ -10,5 +10,5 @@ export const countersTables: DomainTables = (d) => [
     "user" ${d.int} NOT NULL,
     state_key ${d.int} NOT NULL
   )${d.rows}`,
-  'INSERT INTO counters (only, position, event, state, room, "user", state_key) VALUES (1, 0, 0, 0, 0, 0, 0)',
+  'INSERT INTO counters (id, position, event, state, room, "user", state_key) VALUES (1, 0, 0, 0, 0, 0, 0)',
 ]

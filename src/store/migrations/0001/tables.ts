@@ -4,6 +4,7 @@ import { accountsTables } from '#store/migrations/0001/accounts.ts'
 import { countersTables } from '#store/migrations/0001/counters.ts'
 import { devicesTables } from '#store/migrations/0001/devices.ts'
 import { filtersTables } from '#store/migrations/0001/filters.ts'
+import { logTables } from '#store/migrations/0001/log.ts'
 import { profilesTables } from '#store/migrations/0001/profiles.ts'
 import { stateTables } from '#store/migrations/0001/state.ts'
 import { uiaSessionsTables } from '#store/migrations/0001/uia-sessions.ts'
@@ -14,6 +15,7 @@ import type { Connection } from '#store/sql/connection.ts'
 /** The tables of the first release: one line a domain. Referenced tables come before those that reference them. */
 const DOMAINS: readonly DomainTables[] = [
   countersTables,
+  logTables,
   stateTables,
   usersTables,
   accountsTables,

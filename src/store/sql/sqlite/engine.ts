@@ -1,48 +1,49 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { type Engine, type EngineEvents, type Outcome, type PendingWrite, settle } from '#store/sql/engine.ts'
 import { Pool } from '#store/sql/pool.ts'
 import { Session, type Shared } from '#store/sql/session.ts'
 import { SqliteConnection } from '#store/sql/sqlite/connection.ts'
-import { isBusy, openReader } from '#store/sql/sqlite/open.ts'
+import { openReader } from '#store/sql/sqlite/open.ts'
 import { transactionOver } from '#store/sql/tx.ts'
 import type { ReadTx, Tx } from '#store/store.ts'
 
 const READERS = 4
-/** How long a group waits for another process (`hearth backup`, `hearth user`) that writes. */
-const LOCK_WAIT_MS_MAX = 30_000
-const LOCK_RETRY_MS = 10
 
-type Open<T> = { readonly database: DatabaseSync; readonly session: Session; readonly tx: T }
+type Open<T> = {
+  readonly database: DatabaseSync
+  readonly connection: SqliteConnection
+  readonly session: Session
+  readonly tx: T
+}
 
 /** One connection that writes, several that read, each read in a transaction of its own for the snapshot. */
 export class SqliteEngine implements Engine {
   readonly #writer: Open<Tx>
   readonly #readers: readonly Open<ReadTx>[]
   readonly #pool: Pool<Open<ReadTx>>
-  readonly #clock: () => number
   readonly #events: EngineEvents
 
   /** @param writer already migrated */
   constructor(path: string, writer: DatabaseSync, clock: () => number, events: EngineEvents) {
     const shared: Shared = new Map()
     const open = (database: DatabaseSync, writable: boolean) => {
-      const session = new Session(new SqliteConnection(database), { shared, clock, writable })
-      return { database, session, tx: transactionOver(session) }
+      const connection = new SqliteConnection(database)
+      const session = new Session(connection, { shared, clock, writable })
+      return { database, connection, session, tx: transactionOver(session) }
     }
     this.#writer = open(writer, true)
     this.#readers = Array.from({ length: READERS }, () => open(openReader(path), false))
     this.#pool = new Pool(this.#readers)
-    this.#clock = clock
     this.#events = events
   }
 
   async write(group: readonly PendingWrite[]): Promise<void> {
-    const { database, session } = this.#writer
+    const { database, connection, session } = this.#writer
     let outcomes: Outcome[]
     let position: number | null
     try {
-      await this.#beginWrite()
+      await connection.beginWrite()
+      session.begin()
       outcomes = []
       for (const { fn } of group) outcomes.push(await this.#inSavepoint(fn))
       const last = session.writeBack()
@@ -76,22 +77,6 @@ export class SqliteEngine implements Engine {
   async close(): Promise<void> {
     for (const { database } of this.#readers) database.close()
     this.#writer.database.close()
-  }
-
-  /** IMMEDIATE: a transaction that reads first and then wants to write would fail at once if another one wrote. */
-  async #beginWrite(): Promise<void> {
-    const { database, session } = this.#writer
-    const until = this.#clock() + LOCK_WAIT_MS_MAX
-    for (;;) {
-      try {
-        database.exec('BEGIN IMMEDIATE')
-        session.begin()
-        return
-      } catch (error) {
-        if (!isBusy(error) || this.#clock() > until) throw error
-      }
-      await sleep(LOCK_RETRY_MS)
-    }
   }
 
   /** @throws when SQLite itself took the whole transaction back, as it does when the disk is full */

@@ -10,13 +10,15 @@ const WRITER_CACHE_KIB = 64 * 1024
 const READER_CACHE_KIB = 16 * 1024
 /** SQLite waits in our thread, so only briefly; a longer wait is ours, between turns of the event loop. */
 const BUSY_MS = 20
+/** While nothing is served yet: two processes may create the database at once. */
+const OPEN_BUSY_MS = 5000
 
 /** The connection that writes. Creates the file, readable by its owner alone, since it holds secrets. */
 export function openWriter(path: string): DatabaseSync {
   mkdirSync(dirname(path), { recursive: true })
   closeSync(openSync(path, 'a', 0o600))
   chmodSync(path, 0o600)
-  const database = new DatabaseSync(path, { timeout: BUSY_MS, enableForeignKeyConstraints: true })
+  const database = new DatabaseSync(path, { timeout: OPEN_BUSY_MS, enableForeignKeyConstraints: true })
   database.exec(`
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
@@ -24,6 +26,7 @@ export function openWriter(path: string): DatabaseSync {
     PRAGMA journal_size_limit = ${LOG_FILE_BYTES_MAX};
     PRAGMA cache_size = -${WRITER_CACHE_KIB};
     PRAGMA temp_store = MEMORY;
+    PRAGMA busy_timeout = ${BUSY_MS};
   `)
   return database
 }
@@ -33,11 +36,4 @@ export function openReader(path: string): DatabaseSync {
   const database = new DatabaseSync(path, { timeout: BUSY_MS, readOnly: true })
   database.exec(`PRAGMA cache_size = -${READER_CACHE_KIB}; PRAGMA temp_store = MEMORY;`)
   return database
-}
-
-/** True when another connection holds what this one wants. */
-export function isBusy(error: unknown): boolean {
-  const code = error instanceof Error && 'errcode' in error ? error.errcode : undefined
-  // The extended code's low byte is the primary one: 5 is SQLITE_BUSY.
-  return typeof code === 'number' && (code & 0xff) === 5
 }

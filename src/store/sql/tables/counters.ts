@@ -1,7 +1,7 @@
 import type { Counter } from '#store/sql/counters.ts'
 
 export interface CountersTables {
-  counters: { only: number } & Record<Counter, number>
+  counters: { id: number } & Record<Counter, number>
   /** What the database says about itself: `schema_version`. */
   meta: { key: string; value: string }
 }

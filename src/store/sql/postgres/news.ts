@@ -1,0 +1,56 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { EngineEvents } from '#store/sql/engine.ts'
+import { PostgresConnection } from '#store/sql/postgres/connection.ts'
+import type { StoreLog } from '#store/store.ts'
+
+const CHANNEL = 'hearth_position'
+const RECONNECT_MS = 1000
+
+/** The statement, inside a transaction, that tells all processes of a position once it is committed. */
+export function notify(position: number): string {
+  return `SELECT pg_notify('${CHANNEL}', '${position}')`
+}
+
+/** Hears of the commits of all processes. What happens while the connection is broken is caught up with afterwards. */
+export class News {
+  readonly #url: string
+  readonly #events: EngineEvents
+  readonly #log: StoreLog
+  readonly #stop = new AbortController()
+  #connection: PostgresConnection | null = null
+
+  constructor(url: string, events: EngineEvents, log: StoreLog) {
+    this.#url = url
+    this.#events = events
+    this.#log = log
+  }
+
+  /** Resolves when news are heard. */
+  async start(): Promise<void> {
+    const connection = await PostgresConnection.connect(this.#url)
+    if (this.#stop.signal.aborted) return connection.close()
+    this.#connection = connection
+    connection.client.on('notification', ({ payload }) => this.#events.committed(Number(payload)))
+    connection.client.on('end', () => this.#restart())
+    await connection.script(`LISTEN ${CHANNEL}`)
+    const { rows } = await connection.execute('SELECT position FROM counters', [], false)
+    this.#events.committed(rows[0]?.['position'] as number)
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort()
+    await this.#connection?.close()
+  }
+
+  async #restart(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      try {
+        await this.start()
+        return
+      } catch (error) {
+        this.#log.warn({ error }, 'The database is not reached, commits of other processes are not heard')
+      }
+      await sleep(RECONNECT_MS, undefined, { signal: this.#stop.signal }).catch(() => {})
+    }
+  }
+}
