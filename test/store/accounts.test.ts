@@ -64,6 +64,9 @@ forEachDatabase('accounts', (test) => {
     assert.equal(account?.erased, true)
     assert.equal(await store.read((tx) => tx.accounts.anyAdmin()), false)
     assert.equal(await store.read((tx) => tx.accessTokens.owner('access-a')), null)
+    assert.deepEqual(await store.read((tx) => tx.accounts.departing(10)), [ALICE])
+    await store.write((tx) => tx.accounts.setDeparted(user))
+    assert.deepEqual(await store.read((tx) => tx.accounts.departing(10)), [])
     // A second time neither moves the date nor takes the erasure back.
     await store.write((tx) => tx.accounts.deactivate(user, 99, false))
     const later = await store.read((tx) => tx.accounts.get(user))

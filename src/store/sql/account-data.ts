@@ -1,5 +1,6 @@
 import type { RoomId } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
+import { logStore } from '#store/sql/log.ts'
 import type { Sql } from '#store/sql/sql.ts'
 import type { AccountDataRow, AccountDataStore } from '#store/types/account-data.ts'
 
@@ -15,6 +16,7 @@ function accountData(row: Row): AccountDataRow {
 }
 
 export function accountDataStore(sql: Sql): AccountDataStore {
+  const log = logStore(sql)
   const one = sql.prepare((db, p: { user: number; roomId: string; type: string }) =>
     db
       .selectFrom('account_data')
@@ -48,7 +50,7 @@ export function accountDataStore(sql: Sql): AccountDataStore {
     },
 
     async put(user, roomId, type, content) {
-      const position = await sql.nextPosition()
+      const position = await log.append('account_data', { userNid: user })
       await sql.run(
         `INSERT INTO account_data (user_nid, room_id, type, content, position) VALUES (?, ?, ?, ?, ?)
          ON CONFLICT (user_nid, room_id, type)

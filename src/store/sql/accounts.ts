@@ -34,8 +34,8 @@ export function accountStore(sql: Sql): AccountStore {
 
     async create(account) {
       const changes = await sql.run(
-        `INSERT INTO accounts (user_nid, guest, admin, password_hash, created_ts, deactivated_ts, erased)
-         VALUES (?, ?, ?, ?, ?, NULL, 0) ON CONFLICT (user_nid) DO NOTHING`,
+        `INSERT INTO accounts (user_nid, guest, admin, password_hash, created_ts, deactivated_ts, erased, departing)
+         VALUES (?, ?, ?, ?, ?, NULL, 0, 0) ON CONFLICT (user_nid) DO NOTHING`,
         [account.userNid, account.guest, account.admin, account.passwordHash, account.createdTs],
       )
       return changes === 1
@@ -47,11 +47,24 @@ export function accountStore(sql: Sql): AccountStore {
 
     async deactivate(user, ts, erase) {
       await sql.run(
-        `UPDATE accounts SET password_hash = NULL, admin = 0, deactivated_ts = COALESCE(deactivated_ts, ?),
+        `UPDATE accounts SET password_hash = NULL, admin = 0, departing = 1, deactivated_ts = COALESCE(deactivated_ts, ?),
            erased = CASE WHEN ? = 1 THEN 1 ELSE erased END
          WHERE user_nid = ?`,
         [ts, erase, user],
       )
+    },
+
+    async departing(limit) {
+      const rows = await sql.all<{ user_id: string }>(
+        `SELECT u.user_id FROM accounts AS a JOIN users AS u ON u.nid = a.user_nid
+         WHERE a.departing = 1 ORDER BY a.user_nid LIMIT ?`,
+        [limit],
+      )
+      return rows.map((row) => row.user_id as UserId)
+    },
+
+    async setDeparted(user) {
+      await sql.run('UPDATE accounts SET departing = 0 WHERE user_nid = ?', [user])
     },
   }
 }

@@ -1,4 +1,5 @@
 import type { DeviceId } from '#core/ids.ts'
+import { logStore } from '#store/sql/log.ts'
 import type { Sql } from '#store/sql/sql.ts'
 import type { DeviceRow, DeviceStore } from '#store/types/devices.ts'
 import type { UserNid } from '#store/types/users.ts'
@@ -22,6 +23,7 @@ function device(row: Row): DeviceRow {
 }
 
 export function deviceStore(sql: Sql): DeviceStore {
+  const log = logStore(sql)
   const byId = sql.prepare((db, p: { user: number; deviceId: string }) =>
     db.selectFrom('devices').selectAll().where('user_nid', '=', p.user).where('device_id', '=', p.deviceId),
   )
@@ -39,7 +41,7 @@ export function deviceStore(sql: Sql): DeviceStore {
   )
 
   async function recordListChange(user: UserNid): Promise<number> {
-    const position = await sql.nextPosition()
+    const position = await log.append('device_list', { userNid: user })
     await sql.run('INSERT INTO device_list_changes (position, user_nid) VALUES (?, ?)', [position, user])
     return position
   }

@@ -1,9 +1,11 @@
 import type { JsonValue } from '#core/json/value.ts'
+import { logStore } from '#store/sql/log.ts'
 import type { Sql } from '#store/sql/sql.ts'
 import type { ProfileStore } from '#store/types/profiles.ts'
 import type { UserNid } from '#store/types/users.ts'
 
 export function profileStore(sql: Sql): ProfileStore {
+  const log = logStore(sql)
   const ofUsers = sql.prepare((db, p: { users: string }) =>
     db
       .selectFrom('profile_fields')
@@ -49,7 +51,7 @@ export function profileStore(sql: Sql): ProfileStore {
     },
 
     async set(user, field, value) {
-      const position = await sql.nextPosition()
+      const position = await log.append('profile', { userNid: user })
       await sql.run(
         `INSERT INTO profile_fields (user_nid, field, value, position) VALUES (?, ?, ?, ?)
          ON CONFLICT (user_nid, field) DO UPDATE SET value = excluded.value, position = excluded.position`,

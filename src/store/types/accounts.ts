@@ -21,6 +21,8 @@ export interface AccountReader {
   get(user: UserNid): Promise<AccountRow | null>
   /** Whether an active account with administrator rights exists. */
   anyAdmin(): Promise<boolean>
+  /** Deactivated accounts whose departure from their rooms isn't finished, at most `limit`. */
+  departing(limit: number): Promise<UserId[]>
 }
 
 /** Accounts on this server. A deactivated account stays, so that its name is never given again. */
@@ -30,4 +32,6 @@ export interface AccountStore extends AccountReader {
   setPasswordHash(user: UserNid, passwordHash: string): Promise<void>
   /** Marks as deactivated, and forgets the password and the administrator's rights. */
   deactivate(user: UserNid, ts: number, erase: boolean): Promise<void>
+  /** A deactivated account has left all its rooms. */
+  setDeparted(user: UserNid): Promise<void>
 }

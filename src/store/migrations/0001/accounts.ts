@@ -8,7 +8,9 @@ export const accountsTables: DomainTables = (d) => [
     password_hash ${d.text},
     created_ts ${d.int} NOT NULL,
     deactivated_ts ${d.int},
-    erased ${d.int} NOT NULL
+    erased ${d.int} NOT NULL,
+    departing ${d.int} NOT NULL
   )${d.rows}`,
   'CREATE INDEX accounts_admin ON accounts (user_nid) WHERE admin = 1',
+  'CREATE INDEX accounts_departing ON accounts (user_nid) WHERE departing = 1',
 ]

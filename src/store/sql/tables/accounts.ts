@@ -8,5 +8,7 @@ export interface AccountsTables {
     created_ts: number
     deactivated_ts: number | null
     erased: number
+    /** 1 for a deactivated account that is still in rooms. */
+    departing: number
   }
 }

@@ -1,0 +1,112 @@
+import type { DeviceId, ServerName, UserId } from '#core/ids.ts'
+import { forbidden, missingParam } from '#core/matrix-error.ts'
+import type { Accounts } from '#services/accounts/accounts.ts'
+import { localUserId, newUserId } from '#services/accounts/local-users.ts'
+import type { Passwords } from '#services/accounts/passwords.ts'
+import { type RandomBytes, randomLetters } from '#services/accounts/secrets.ts'
+import type { NewSession, Sessions } from '#services/accounts/sessions.ts'
+import type { Store } from '#store/store.ts'
+
+export type RegistrationRules = { readonly enabled: boolean; readonly guests: boolean }
+
+export type RegistrationRequest = {
+  /** null lets the server choose. */
+  readonly username: string | null
+  readonly password: string | null
+  readonly admin: boolean
+  /** null makes an account without logging in. */
+  readonly session: {
+    readonly deviceId: DeviceId | null
+    readonly displayName: string | null
+    readonly refreshable: boolean
+  } | null
+}
+
+export type Registered = { readonly userId: UserId; readonly session: NewSession | null }
+
+/** Enough for names never to collide: 80 bits. */
+const CHOSEN_NAME_LENGTH = 16
+
+type Deps = {
+  store: Store
+  serverName: ServerName
+  randomBytes: RandomBytes
+  rules: RegistrationRules
+  accounts: Accounts
+  passwords: Passwords
+  sessions: Sessions
+}
+
+/** How users make accounts for themselves. */
+export class Registration {
+  readonly #store: Store
+  readonly #serverName: ServerName
+  readonly #randomBytes: RandomBytes
+  readonly #rules: RegistrationRules
+  readonly #accounts: Accounts
+  readonly #passwords: Passwords
+  readonly #sessions: Sessions
+
+  constructor(deps: Deps) {
+    this.#store = deps.store
+    this.#serverName = deps.serverName
+    this.#randomBytes = deps.randomBytes
+    this.#rules = deps.rules
+    this.#accounts = deps.accounts
+    this.#passwords = deps.passwords
+    this.#sessions = deps.sessions
+  }
+
+  /** @throws MatrixError M_FORBIDDEN when not everybody may register */
+  assertOpen(): void {
+    if (!this.#rules.enabled) throw forbidden('Registration is disabled on this server')
+  }
+
+  /**
+   * "Homeservers MUST perform the relevant checks and return these codes before performing User-Interactive
+   * Authentication."
+   *
+   * @throws MatrixError M_INVALID_USERNAME, M_USER_IN_USE
+   */
+  async assertAvailable(username: string): Promise<void> {
+    await this.#accounts.assertFree(newUserId(username, this.#serverName))
+  }
+
+  /**
+   * Makes an account and, if asked for, its first session, both or neither. The caller has decided that it may.
+   * @throws MatrixError M_INVALID_USERNAME, M_USER_IN_USE, M_MISSING_PARAM, M_WEAK_PASSWORD, M_INVALID_PARAM
+   */
+  async register(request: RegistrationRequest): Promise<Registered> {
+    const userId = request.username === null ? this.#chosenUserId('u') : newUserId(request.username, this.#serverName)
+    if (request.password === null) throw missingParam("'password' is missing")
+    // Spares the hash where the name is taken anyway.
+    await this.#accounts.assertFree(userId)
+    const passwordHash = await this.#passwords.hash(request.password)
+    return this.#save(userId, { passwordHash, admin: request.admin, guest: false }, request.session)
+  }
+
+  /** @throws MatrixError M_FORBIDDEN when guests aren't wanted */
+  async registerGuest(displayName: string | null): Promise<Registered> {
+    if (!this.#rules.guests) throw forbidden('Guests are not allowed on this server')
+    const session = { deviceId: null, displayName, refreshable: false }
+    return this.#save(this.#chosenUserId('guest-'), { passwordHash: null, admin: false, guest: true }, session)
+  }
+
+  async #save(
+    userId: UserId,
+    account: { passwordHash: string | null; admin: boolean; guest: boolean },
+    wish: RegistrationRequest['session'],
+  ): Promise<Registered> {
+    const session = wish === null ? null : this.#sessions.prepare(wish)
+    await this.#store.write(async (tx) => {
+      const { userNid } = await this.#accounts.create(tx, userId, account)
+      if (session !== null) await this.#sessions.save(tx, userNid, session)
+    })
+    return { userId, session }
+  }
+
+  #chosenUserId(prefix: string): UserId {
+    const letters = randomLetters(CHOSEN_NAME_LENGTH, this.#randomBytes).toLowerCase()
+    return localUserId(`${prefix}${letters}`, this.#serverName)
+  }
+}
