@@ -371,6 +371,7 @@ describe('tokens', () => {
     await request('GET', `${V3}/anybody?access_token=sentinel-in-query`)
     await request('GET', `${V3}/whoami`, bearer('sentinel-in-header'))
     await request('GET', `/nothing?access_token=sentinel-in-404`)
+    await request('GET', `${V3}/state/sentinel-in-path`)
     assert.ok(kit.logged.some((line) => line.includes('/nothing')))
     assert.ok(!kit.logged.some((line) => line.includes('sentinel')))
   })

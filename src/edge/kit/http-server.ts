@@ -186,14 +186,15 @@ export class HttpServer {
     })
   }
 
-  /** The token may stand in the query, so neither that nor any header is ever logged. */
+  /** Tokens stand in queries, headers and some paths, so of what was routed only the operation is logged. */
   #record(request: FastifyRequest, reply: FastifyReply): void {
     const ms = Math.round(reply.elapsedTime)
-    const operation = request.routeOptions.config?.operation ?? 'other'
+    const { operation } = request.routeOptions.config ?? {}
     const status = reply.raw.statusCode
-    this.#deps.metrics.observeRequest(operation, status, ms / 1000)
-    const path = splitUrl(request).path.slice(0, LOGGED_PATH_LENGTH_MAX)
-    this.#deps.log.debug({ request: request.id, method: request.method, path, operation, status, ms }, 'request')
+    this.#deps.metrics.observeRequest(operation ?? 'other', status, ms / 1000)
+    const what =
+      operation === undefined ? { path: splitUrl(request).path.slice(0, LOGGED_PATH_LENGTH_MAX) } : { operation }
+    this.#deps.log.debug({ request: request.id, method: request.method, ...what, status, ms }, 'request')
   }
 
   #send(reply: FastifyReply, answer: Answer): FastifyReply {

@@ -15,8 +15,8 @@ import {
   type ServerName,
   type UserId,
 } from '#core/ids.ts'
-import { isServerName } from '#core/server-name.ts'
 import { isJsonObject, type JsonObject, type JsonValue } from '#core/json/value.ts'
+import { isServerName } from '#core/server-name.ts'
 
 function identifier<T extends string>(what: string, isValid: (text: string) => boolean) {
   const schema = Type.Unsafe<T>({ type: 'string' })

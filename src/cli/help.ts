@@ -1,0 +1,13 @@
+export const HELP = `Hearth, a Matrix homeserver
+
+  hearth start                  run the server in the foreground
+  hearth config check           say whether the settings are right
+  hearth config example         print every setting, explained
+  hearth user add NAME          make an account; prints a password unless one is given
+      --password P, or --password-stdin to read it from standard input
+      --admin                   the account may administer the server
+  hearth version
+  hearth help
+
+  --config FILE                 the settings (YAML); without it: localhost, port 8008, ./data
+`

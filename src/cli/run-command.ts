@@ -1,0 +1,83 @@
+import { parseArgs } from 'node:util'
+import { exampleConfig } from '#config/example.ts'
+import { loadConfig } from '#config/load.ts'
+import { ConfigError } from '#config/problems.ts'
+import { MatrixError } from '#core/matrix-error.ts'
+import { StartError } from '../server.ts'
+import { HELP } from './help.ts'
+import { start } from './start.ts'
+import { addUser } from './user-add.ts'
+import { VERSION } from './version.ts'
+
+/** The arguments make no sense. */
+class UsageError extends Error {}
+
+const OPTIONS = {
+  config: { type: 'string' },
+  password: { type: 'string' },
+  'password-stdin': { type: 'boolean' },
+  admin: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+} as const
+
+/** Runs one command. Returns the exit code: 0, 1 where it failed, 2 where arguments or settings are wrong. */
+export async function runCommand(args: readonly string[], environment: NodeJS.ProcessEnv): Promise<number> {
+  try {
+    return await dispatch(args, environment)
+  } catch (error) {
+    if (error instanceof UsageError) console.error(`${error.message}\n\n${HELP}`)
+    else if (error instanceof ConfigError || error instanceof StartError || error instanceof MatrixError)
+      console.error(error.message)
+    else throw error
+    return error instanceof UsageError || error instanceof ConfigError ? 2 : 1
+  }
+}
+
+async function dispatch(args: readonly string[], environment: NodeJS.ProcessEnv): Promise<number> {
+  const { values, positionals } = parse(args)
+  const config = () => loadConfig(values.config ?? null, environment)
+  const [command, name] = commandOf(positionals)
+  switch (values.help === true ? 'help' : command) {
+    case 'start':
+      return start(config())
+    case 'config check':
+      config()
+      console.log('The settings are right')
+      return 0
+    case 'config example':
+      console.log(exampleConfig().trimEnd())
+      return 0
+    case 'user add':
+      if (name === undefined) throw new UsageError('hearth user add needs a name')
+      return addUser(config(), name, {
+        password: values.password ?? null,
+        fromStdin: values['password-stdin'] === true,
+        admin: values.admin === true,
+      })
+    case 'version':
+      console.log(VERSION)
+      return 0
+    case 'help':
+      console.log(HELP)
+      return 0
+    default:
+      throw new UsageError(`hearth knows no command '${positionals.join(' ')}'`)
+  }
+}
+
+/** The command in one or two words, and what it is about. */
+function commandOf(positionals: readonly string[]): [command: string, name: string | undefined] {
+  const [first = 'help', second, third, ...rest] = positionals
+  const isPair = first === 'config' || first === 'user'
+  const extra = isPair ? (first === 'user' ? rest : [third, ...rest]) : [second, third, ...rest]
+  if (extra.some((word) => word !== undefined)) throw new UsageError(`Too many arguments: '${positionals.join(' ')}'`)
+  return isPair ? [`${first} ${second ?? ''}`, third] : [first, undefined]
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true })
+  } catch (error) {
+    throw new UsageError((error as Error).message)
+  }
+}

@@ -1,0 +1,128 @@
+/** The composition root: store → services → endpoints → listeners. The only file that knows all of them. */
+import { mkdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Logger } from 'pino'
+import { rateLimits } from '#config/rate-limits.ts'
+import type { Config, Resource } from '#config/schema.ts'
+import { encodeBase64Url } from '#core/crypto.ts'
+import type { ServerName } from '#core/ids.ts'
+import { discoverEndpoints } from '#kit/discover.ts'
+import { HttpServer } from '#kit/http-server.ts'
+import { Metrics } from '#kit/metrics.ts'
+import type { Services } from '#kit/services.ts'
+import { Accounts } from '#services/accounts/accounts.ts'
+import { FirstRun } from '#services/accounts/first-run.ts'
+import { PasswordHasher } from '#services/accounts/password-hasher.ts'
+import { Passwords } from '#services/accounts/passwords.ts'
+import type { RandomBytes } from '#services/accounts/secrets.ts'
+import { Sessions } from '#services/accounts/sessions.ts'
+import { RateLimiter } from '#services/rate-limiter.ts'
+import { loadSigningKey } from '#services/signing-key.ts'
+import { realTimers, type Timers } from '#services/timers.ts'
+import { openStore } from '#store/sql/open.ts'
+
+/** What the program takes from the world around it; tests give their own. */
+export type Surroundings = {
+  /** Milliseconds since 1970. */
+  readonly clock: () => number
+  readonly randomBytes: RandomBytes
+  readonly log: Logger
+  readonly timers?: Timers
+}
+
+export type OpenServices = AsyncDisposable & { readonly services: Services }
+
+export type ListenerAddress = { readonly url: string; readonly resources: readonly Resource[] }
+
+export type RunningServer = AsyncDisposable & {
+  /** Where it really listens, in the order of the settings. */
+  readonly addresses: readonly ListenerAddress[]
+  readonly services: Services
+  /** The graceful end: no request that was accepted is cut off within ten seconds. */
+  stop(): Promise<void>
+}
+
+/** Opens the database and makes the services, without listening: for the command line. */
+export async function openServices(config: Config, surroundings: Surroundings): Promise<OpenServices> {
+  await using opened = new AsyncDisposableStack()
+  const { clock, randomBytes, log, timers = realTimers } = surroundings
+  const serverName = config.server_name as ServerName
+  mkdirSync(config.data_dir, { recursive: true, mode: 0o700 })
+  const signer = loadSigningKey(config.server_name, config.data_dir, randomBytes)
+  const store = opened.use(await openStore({ database: config.database, dataDir: config.data_dir, clock, log }))
+  const onError = (err: unknown) => log.error({ err }, 'work in the background failed')
+  const metrics = new Metrics()
+  const limiter = new RateLimiter({ limits: rateLimits(config.rate_limits), clock })
+  metrics.gauge('hearth_stream_position', 'The last stream position', () => store.position())
+  metrics.gauge('hearth_rate_limiter_buckets', 'Rate limits that somebody is counted by', () => limiter.size)
+  const sessions = new Sessions({ store, clock, randomBytes, onError })
+  const { memory_kib: memoryKib, passes } = config.password_hash
+  const hasher = new PasswordHasher({ cost: { memoryKib, passes }, randomBytes })
+  const passwords = new Passwords({ store, serverName, hasher, limiter })
+  const accounts = new Accounts({ store, serverName, clock, passwords, sessions, onError })
+  const firstRun = new FirstRun({ store, accounts, randomBytes })
+  const services: Services = { clock, config, limiter, metrics, sessions, accounts, firstRun }
+  void [signer, timers]
+  const ending = opened.move()
+  return { services, [Symbol.asyncDispose]: () => ending.disposeAsync() }
+}
+
+/** Starts everything. Throws `StartError` for what an operator can put right. */
+export async function startServer(config: Config, surroundings: Surroundings): Promise<RunningServer> {
+  await using started = new AsyncDisposableStack()
+  const { services } = started.use(await openServices(config, surroundings))
+  const found = await discoverEndpoints(join(import.meta.dirname, 'edge'))
+  const addresses: ListenerAddress[] = []
+  const servers: HttpServer[] = []
+  // All listeners stop at the same time, each with its own ten seconds.
+  started.defer(async () => {
+    await Promise.all(servers.map((server) => server.stop()))
+  })
+  for (const [index, listener] of config.listeners.entries()) {
+    const server = new HttpServer({
+      endpoints: found.filter(({ resource }) => listener.resources.includes(resource)).map(({ endpoint }) => endpoint),
+      services,
+      authenticate: (token, origin) => services.sessions.authenticate(token, origin),
+      limiter: services.limiter,
+      log: surroundings.log,
+      metrics: services.metrics,
+      trustedProxies: config.trusted_proxies,
+      tls: listener.tls === undefined ? null : readTls(listener.tls, `listeners.${index}.tls`),
+      requestIdPrefix: encodeBase64Url(surroundings.randomBytes(4)),
+    })
+    const port = await listen(server, listener, `listeners.${index}`)
+    servers.push(server)
+    addresses.push({ url: addressUrl(listener, port), resources: listener.resources })
+  }
+  const ending = started.move()
+  const stop = () => ending.disposeAsync()
+  return { addresses, services, stop, [Symbol.asyncDispose]: stop }
+}
+
+/** Something outside of the program keeps it from starting; the message says what, and which setting it hangs on. */
+export class StartError extends Error {
+  override readonly name = 'StartError'
+}
+
+type Listener = Config['listeners'][number]
+
+async function listen(server: HttpServer, { host, port }: Listener, key: string): Promise<number> {
+  try {
+    return (await server.listen(host, port)).port
+  } catch (error) {
+    throw new StartError(`${key}: can't listen on ${host}, port ${port}: ${(error as Error).message}`)
+  }
+}
+
+function readTls(files: { cert: string; key: string }, key: string): { cert: string; key: string } {
+  try {
+    return { cert: readFileSync(files.cert, 'utf8'), key: readFileSync(files.key, 'utf8') }
+  } catch (error) {
+    throw new StartError(`${key}: ${(error as Error).message}`)
+  }
+}
+
+function addressUrl(listener: Listener, port: number): string {
+  const host = listener.host.includes(':') ? `[${listener.host}]` : listener.host
+  return `${listener.tls === undefined ? 'http' : 'https'}://${host}:${port}`
+}
