@@ -1,0 +1,120 @@
+/**
+ * Drives a homeserver through the client API and prints what it reached.
+ *
+ *   npm run bench                                     a Hearth of its own, on SQLite
+ *   npm run bench -- --database postgres://…          the same on PostgreSQL
+ *   npm run bench -- --url http://127.0.0.1:8008      any homeserver with open registration and no rate limits
+ *   npm run bench -- --quick                          small sizes, to see that it works
+ *
+ * Figures mean something only beside others of the same run: the machine's own limits and the yardstick are measured
+ * together with the server. Results go to bench/results/ as JSON.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { loopDelayP99Ms } from './event-loop.ts'
+import { Http } from './http.ts'
+import { type Load, load } from './load.ts'
+import { measureMachine } from './machine.ts'
+import { folderBytes, type Running, removeFolder, residentMib, startHearth, startYardstick } from './processes.ts'
+import { printReport, type Report } from './report.ts'
+import {
+  diskPhases,
+  FULL,
+  halfLoad,
+  makeWorld,
+  measureInitialSync,
+  measureSends,
+  measureSyncLatency,
+  QUICK,
+  type Sizes,
+} from './scenarios.ts'
+
+const { values: options } = parseArgs({
+  options: {
+    url: { type: 'string' },
+    pid: { type: 'string' },
+    database: { type: 'string', default: 'sqlite' },
+    quick: { type: 'boolean', default: false },
+  },
+})
+const sizes: Sizes = options.quick ? QUICK : FULL
+
+const machine = measureMachine()
+const yardstick = await measureYardstick()
+const server = await measureServer()
+const disk = options.url === undefined && options.database === 'sqlite' ? await measureDisk() : []
+const report: Report = { takenAt: new Date().toISOString(), machine, yardstick, server, disk }
+printReport(report)
+const folder = join(import.meta.dirname, 'results')
+mkdirSync(folder, { recursive: true })
+writeFileSync(join(folder, `${report.takenAt.replaceAll(':', '-')}.json`), `${JSON.stringify(report, null, 2)}\n`)
+
+/** The yardstick under the same load generator: 100 senders over 100 rooms, 100 in one room, and empty answers. */
+async function measureYardstick(): Promise<Report['yardstick']> {
+  const running = await startYardstick()
+  const http = new Http(running.url)
+  const content = { msgtype: 'm.text', body: 'the quick brown fox jumps over the lazy dog '.repeat(3) }
+  const send = (room: number, device: number) => http.text('POST', `/${room}/${device}`, undefined, content)
+  const result = {
+    emptyAnswers: await load(100, sizes.windowMs, async () => void (await http.text('GET', '/'))),
+    manyRooms: await load(100, sizes.windowMs, async (worker) => void (await send(worker, worker))),
+    oneRoom: await load(100, sizes.windowMs, async (worker) => void (await send(0, worker))),
+  }
+  http.close()
+  await running.stop()
+  removeFolder(running.folder)
+  return result
+}
+
+async function measureServer(): Promise<Report['server']> {
+  const running: Running | null = options.url === undefined ? await startHearth(options.database) : null
+  const url = running?.url ?? options.url ?? ''
+  const pid = running?.pid ?? (options.pid === undefined ? null : Number(options.pid))
+  const http = new Http(url)
+  const idleMib = residentMib(pid)
+  const idleLoopMs = await loopDelayP99Ms(running?.metricsUrl ?? null, () => pause(sizes.windowMs))
+  const emptyAnswers = await load(100, sizes.windowMs, async () => {
+    await http.text('GET', '/_matrix/client/versions')
+  })
+  const world = await makeWorld(http)
+  const sends = await measureSends(http, world, sizes)
+  const half = (sends.manyRooms['100'] as Load).perSecond / 2
+  const halfLoopMs = await loopDelayP99Ms(running?.metricsUrl ?? null, async () => {
+    await halfLoad(http, world, half, sizes)
+  })
+  const syncLatency = await measureSyncLatency(http, world)
+  const initialSync: Record<string, Load> = {}
+  for (const count of sizes.initialSyncRooms) initialSync[count] = await measureInitialSync(http, count)
+  const busyMib = residentMib(pid)
+  http.close()
+  if (running !== null) {
+    await running.stop()
+    removeFolder(running.folder)
+  }
+  return { url, idleMib, busyMib, idleLoopMs, halfLoopMs, emptyAnswers, sends, syncLatency, initialSync }
+}
+
+/** Bytes on disk after a clean stop, before and after each phase. */
+async function measureDisk(): Promise<Report['disk']> {
+  const rows: Report['disk'] = []
+  let folder: string | undefined
+  let before = 0
+  for (const phase of diskPhases(sizes)) {
+    const running = await startHearth('sqlite', folder)
+    folder = running.folder
+    const http = new Http(running.url)
+    await phase.run(http)
+    http.close()
+    await running.stop()
+    const after = folderBytes(folder)
+    if (phase.count > 0) rows.push({ name: phase.name, bytes: (after - before) / phase.count })
+    before = after
+  }
+  if (folder !== undefined) removeFolder(folder)
+  return rows
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}
