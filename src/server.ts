@@ -10,12 +10,8 @@ import { discoverEndpoints } from '#kit/discover.ts'
 import { HttpServer } from '#kit/http-server.ts'
 import { Metrics } from '#kit/metrics.ts'
 import type { Services } from '#kit/services.ts'
-import { Accounts } from '#services/accounts/accounts.ts'
-import { FirstRun } from '#services/accounts/first-run.ts'
-import { PasswordHasher } from '#services/accounts/password-hasher.ts'
-import { Passwords } from '#services/accounts/passwords.ts'
+import { type AccountSettings, accountServices } from '#services/accounts/account-services.ts'
 import type { RandomBytes } from '#services/accounts/secrets.ts'
-import { Sessions } from '#services/accounts/sessions.ts'
 import { RateLimiter } from '#services/rate-limiter.ts'
 import { loadSigningKey } from '#services/signing-key.ts'
 import { realTimers, type Timers } from '#services/timers.ts'
@@ -46,7 +42,6 @@ export type RunningServer = AsyncDisposable & {
 export async function openServices(config: Config, surroundings: Surroundings): Promise<OpenServices> {
   await using opened = new AsyncDisposableStack()
   const { clock, randomBytes, log, timers = realTimers } = surroundings
-  const serverName = config.server_name as ServerName
   mkdirSync(config.data_dir, { recursive: true, mode: 0o700 })
   const signer = loadSigningKey(config.server_name, config.data_dir, randomBytes)
   const store = opened.use(await openStore({ database: config.database, dataDir: config.data_dir, clock, log }))
@@ -55,16 +50,23 @@ export async function openServices(config: Config, surroundings: Surroundings): 
   const limiter = new RateLimiter({ limits: rateLimits(config.rate_limits), clock })
   metrics.gauge('hearth_stream_position', 'The last stream position', () => store.position())
   metrics.gauge('hearth_rate_limiter_buckets', 'Rate limits that somebody is counted by', () => limiter.size)
-  const sessions = new Sessions({ store, clock, randomBytes, onError })
-  const { memory_kib: memoryKib, passes } = config.password_hash
-  const hasher = new PasswordHasher({ cost: { memoryKib, passes }, randomBytes })
-  const passwords = new Passwords({ store, serverName, hasher, limiter })
-  const accounts = new Accounts({ store, serverName, clock, passwords, sessions, onError })
-  const firstRun = new FirstRun({ store, accounts, randomBytes })
-  const services: Services = { clock, config, limiter, metrics, sessions, accounts, firstRun }
+  const settings = accountSettings(config)
+  const accounts = accountServices({ store, limiter, clock, randomBytes, onError, settings })
+  opened.defer(() => accounts.sessions.stop())
+  const services: Services = { clock, config, limiter, metrics, ...accounts }
   void [signer, timers]
   const ending = opened.move()
   return { services, [Symbol.asyncDispose]: () => ending.disposeAsync() }
+}
+
+function accountSettings(config: Config): AccountSettings {
+  const { memory_kib: memoryKib, passes } = config.password_hash
+  return {
+    serverName: config.server_name as ServerName,
+    passwordCost: { memoryKib, passes },
+    registration: config.registration,
+    sharedSecret: config.registration.shared_secret ?? null,
+  }
 }
 
 /** Starts everything. Throws `StartError` for what an operator can put right. */

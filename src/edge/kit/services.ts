@@ -1,20 +1,15 @@
 import type { Config } from '#config/schema.ts'
 import type { Metrics } from '#kit/metrics.ts'
-import type { Accounts } from '#services/accounts/accounts.ts'
-import type { FirstRun } from '#services/accounts/first-run.ts'
-import type { Sessions } from '#services/accounts/sessions.ts'
+import type { AccountServices } from '#services/accounts/account-services.ts'
 import type { RateLimiter } from '#services/rate-limiter.ts'
 
 /**
  * What endpoints can reach: one line a service, given by the composition root (`src/server.ts`). A handler takes only
  * those it uses out of it: `handle({ caller }, { accountData })`.
  */
-export interface Services {
+export interface Services extends AccountServices {
   readonly clock: () => number
   readonly config: Config
   readonly limiter: RateLimiter
   readonly metrics: Metrics
-  readonly sessions: Sessions
-  readonly accounts: Accounts
-  readonly firstRun: FirstRun
 }

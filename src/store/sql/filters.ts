@@ -1,9 +1,17 @@
 import type { JsonObject } from '#core/json/value.ts'
 import type { Sql } from '#store/sql/sql.ts'
 import type { FilterStore } from '#store/types/filters.ts'
+import type { UserNid } from '#store/types/users.ts'
 
 export function filterStore(sql: Sql): FilterStore {
+  async function find(user: UserNid, hash: string): Promise<number | null> {
+    const row = await sql.get<{ id: number }>('SELECT id FROM filters WHERE user_nid = ? AND hash = ?', [user, hash])
+    return row?.id ?? null
+  }
+
   return {
+    find,
+
     async get(user, filterId) {
       const row = await sql.get<{ content: string }>('SELECT content FROM filters WHERE user_nid = ? AND id = ?', [
         user,
@@ -13,11 +21,8 @@ export function filterStore(sql: Sql): FilterStore {
     },
 
     async put(user, hash, content) {
-      const known = await sql.get<{ id: number }>('SELECT id FROM filters WHERE user_nid = ? AND hash = ?', [
-        user,
-        hash,
-      ])
-      if (known !== undefined) return known.id
+      const known = await find(user, hash)
+      if (known !== null) return known
       const last = await sql.get<{ id: number | null }>('SELECT MAX(id) AS id FROM filters WHERE user_nid = ?', [user])
       const id = (last?.id ?? 0) + 1
       await sql.run('INSERT INTO filters (user_nid, id, hash, content) VALUES (?, ?, ?, ?)', [

@@ -3,6 +3,8 @@ import type { UserNid } from '#store/types/users.ts'
 
 export interface FilterReader {
   get(user: UserNid, filterId: number): Promise<JsonObject | null>
+  /** The id of the user's filter with the content of this digest. */
+  find(user: UserNid, hash: string): Promise<number | null>
 }
 
 /** Filters that clients uploaded. They never change. */
