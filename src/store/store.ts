@@ -66,8 +66,8 @@ export interface Store extends AsyncDisposable {
   /** The last stream position that this process knows to be committed. Costs nothing. */
   position(): number
   /**
-   * Calls the listener after each commit that gave out positions, of this process or of another one, with the last
-   * position. News carries no data: read on from where you were. Returns the function that ends it.
+   * Calls the listener after each commit that gave out positions, with the last position; on PostgreSQL also for
+   * commits of other processes. News carries no data: read on from where you were. Returns the function that ends it.
    */
   onCommit(listener: (position: number) => void): () => void
 }

@@ -83,10 +83,16 @@ export class PostgresConnection implements Connection {
     await this.script('BEGIN ISOLATION LEVEL READ COMMITTED')
   }
 
-  /** Several statements in one round trip, without parameters. Returns the command of the last: COMMIT may be ROLLBACK. */
-  async script(text: string): Promise<string> {
+  /** Begins a transaction, and returns its id: see `pg_xact_status`. */
+  async beginKnown(): Promise<string> {
+    const { rows } = await this.script('BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_current_xact_id()::text AS xid')
+    return rows[0]?.['xid'] as string
+  }
+
+  /** Several statements in one round trip, without parameters. Returns the last result: that of COMMIT may be ROLLBACK. */
+  async script(text: string): Promise<pg.QueryResult<Row>> {
     const results: pg.QueryResult | pg.QueryResult[] = await this.client.query(text)
-    return [results].flat().at(-1)!.command
+    return [results].flat().at(-1)!
   }
 
   async close(): Promise<void> {

@@ -16,7 +16,6 @@ const ATTEMPTS_MAX = 6
 const RETRY_MS = 20
 
 type Over<T> = { readonly session: Session; readonly tx: T }
-type Live = { readonly connection: PostgresConnection; readonly over: Over<Tx> }
 
 /** A function failed after it had changed something, so what it shares a transaction with can't be committed. */
 class SpoiltGroup extends Error {}
@@ -120,15 +119,16 @@ export class PostgresEngine implements Engine {
   }
 
   async #attempt<T>(run: (over: Over<Tx>) => Promise<T>): Promise<T> {
-    const live = await this.#writer.live()
-    const { connection, over } = live
+    const { connection, over } = await this.#writer.live()
     let result: T
     let position: number | null
     try {
-      await connection.beginWrite()
+      const transactionId = await connection.beginKnown()
       over.session.begin()
       result = await run(over)
-      position = await this.#commit(live)
+      const last = over.session.writeBack()
+      position = last?.position ?? null
+      await this.#commit(connection, transactionId, last)
     } catch (error) {
       over.session.rolledBack()
       // A connection that fails to roll back is of no more use.
@@ -141,18 +141,42 @@ export class PostgresEngine implements Engine {
   }
 
   /** The counters, the news and the commit in one round trip. */
-  async #commit({ connection, over }: Live): Promise<number | null> {
-    const last = over.session.writeBack()
-    const position = last?.position ?? null
-    const statements = [last?.text, position === null ? undefined : notify(position), 'COMMIT']
+  async #commit(
+    connection: PostgresConnection,
+    transactionId: string,
+    last: ReturnType<Session['writeBack']>,
+  ): Promise<void> {
+    const statements = ['COMMIT']
+    if (last !== null) statements.unshift(last.text)
+    if (typeof last?.position === 'number') statements.unshift(notify(last.position))
     let command: string
     try {
-      command = await connection.script(statements.filter((statement) => statement !== undefined).join('; '))
+      command = (await connection.script(statements.join('; '))).command
     } catch (error) {
-      throw isConnectionLost(error) ? new CommitOutcomeUnknownError(error) : error
+      if (!isConnectionLost(error)) throw error
+      if (await this.#wasCommitted(transactionId, error)) return
+      throw error
     }
     if (command !== 'COMMIT') throw new Error('A statement failed and the function went on: nothing was committed')
-    return position
+  }
+
+  /**
+   * Asks over a new connection how a transaction ended, whose connection broke during the commit.
+   * @throws CommitOutcomeUnknownError when the server can't be reached in time
+   */
+  async #wasCommitted(transactionId: string, cause: unknown): Promise<boolean> {
+    for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
+      await sleep(RETRY_MS * 2 ** attempt)
+      try {
+        const { connection } = await this.#writer.live()
+        const { rows } = await connection.execute('SELECT pg_xact_status($1::xid8) AS status', [transactionId], false)
+        const status = rows[0]?.['status']
+        if (status === 'committed' || status === 'aborted') return status === 'committed'
+      } catch (error) {
+        if (!isConnectionLost(error)) throw new CommitOutcomeUnknownError(error)
+      }
+    }
+    throw new CommitOutcomeUnknownError(cause)
   }
 
   /** A connection may have broken while it was idle: then another one is made before the function runs. */

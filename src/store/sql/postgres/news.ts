@@ -28,13 +28,18 @@ export class News {
   /** Resolves when news are heard. */
   async start(): Promise<void> {
     const connection = await PostgresConnection.connect(this.#url)
-    if (this.#stop.signal.aborted) return connection.close()
+    try {
+      connection.client.on('notification', ({ payload }) => this.#events.committed(Number(payload)))
+      await connection.script(`LISTEN ${CHANNEL}`)
+      const { rows } = await connection.execute('SELECT position FROM counters', [], false)
+      this.#events.committed(rows[0]?.['position'] as number)
+    } catch (error) {
+      await connection.close()
+      throw error
+    }
+    connection.client.once('end', () => this.#restart())
     this.#connection = connection
-    connection.client.on('notification', ({ payload }) => this.#events.committed(Number(payload)))
-    connection.client.on('end', () => this.#restart())
-    await connection.script(`LISTEN ${CHANNEL}`)
-    const { rows } = await connection.execute('SELECT position FROM counters', [], false)
-    this.#events.committed(rows[0]?.['position'] as number)
+    if (this.#stop.signal.aborted) await connection.close()
   }
 
   async close(): Promise<void> {
