@@ -5,7 +5,7 @@ export type Answer = { readonly status: number; readonly json: Record<string, un
 
 export class Http {
   readonly #base: URL
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: 512, noDelay: true })
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: 512 })
 
   constructor(base: string) {
     this.#base = new URL(base)
