@@ -3,10 +3,15 @@ import type { AccessTokensTables } from '#store/sql/tables/access-tokens.ts'
 import type { AccountDataTables } from '#store/sql/tables/account-data.ts'
 import type { AccountsTables } from '#store/sql/tables/accounts.ts'
 import type { CountersTables } from '#store/sql/tables/counters.ts'
+import type { CurrentStateTables } from '#store/sql/tables/current-state.ts'
 import type { DevicesTables } from '#store/sql/tables/devices.ts'
+import type { EventsTables } from '#store/sql/tables/events.ts'
 import type { FiltersTables } from '#store/sql/tables/filters.ts'
 import type { LogTables } from '#store/sql/tables/log.ts'
+import type { MembershipsTables } from '#store/sql/tables/memberships.ts'
 import type { ProfilesTables } from '#store/sql/tables/profiles.ts'
+import type { ReceiptsTables } from '#store/sql/tables/receipts.ts'
+import type { RoomsTables } from '#store/sql/tables/rooms.ts'
 import type { StateTables } from '#store/sql/tables/state.ts'
 import type { UiaSessionsTables } from '#store/sql/tables/uia-sessions.ts'
 import type { UsersTables } from '#store/sql/tables/users.ts'
@@ -22,4 +27,9 @@ export interface Schema
     LogTables,
     ProfilesTables,
     UiaSessionsTables,
-    UsersTables {}
+    UsersTables,
+    CurrentStateTables,
+    EventsTables,
+    MembershipsTables,
+    ReceiptsTables,
+    RoomsTables {}

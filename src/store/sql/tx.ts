@@ -2,11 +2,16 @@ import { accessTokenStore } from '#store/sql/access-tokens.ts'
 import { accountDataStore } from '#store/sql/account-data.ts'
 import { accountStore } from '#store/sql/accounts.ts'
 import { deviceStore } from '#store/sql/devices.ts'
+import { eventStore } from '#store/sql/events.ts'
 import { filterStore } from '#store/sql/filters.ts'
 import { logStore } from '#store/sql/log.ts'
+import { membershipStore } from '#store/sql/memberships.ts'
 import { profileStore } from '#store/sql/profiles.ts'
+import { receiptStore } from '#store/sql/receipts.ts'
+import { roomStore } from '#store/sql/rooms.ts'
 import type { Session } from '#store/sql/session.ts'
 import type { Sql } from '#store/sql/sql.ts'
+import { stateStore } from '#store/sql/state.ts'
 import { uiaSessionStore } from '#store/sql/uia-sessions.ts'
 import { userStore } from '#store/sql/users.ts'
 import type { Tx } from '#store/store.ts'
@@ -22,6 +27,11 @@ const DOMAINS: { [Name in Exclude<keyof Tx, 'position'>]?: (sql: Sql) => Tx[Name
   accountData: accountDataStore,
   filters: filterStore,
   log: logStore,
+  rooms: roomStore,
+  events: eventStore,
+  state: stateStore,
+  memberships: membershipStore,
+  receipts: receiptStore,
 }
 
 /** The `tx` of all transactions of one connection. A domain is made when it is first asked for. */

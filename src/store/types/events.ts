@@ -53,6 +53,11 @@ export type Append = {
   /** The `headSeq` that this was computed on; `StaleHeadError` when the room has moved on. */
   readonly expectedHeadSeq: number
   readonly events: readonly NewEvent[]
+  /**
+   * The room's current state after the append, where the caller has resolved it. Otherwise it is the state after the
+   * last accepted event.
+   */
+  readonly currentState?: StateId
 }
 
 export type Appended = {
@@ -117,7 +122,7 @@ export interface EventReader {
   transactionIds(userNid: UserNid, deviceId: string, nids: readonly EventNid[]): Promise<Map<EventNid, string>>
   /** Events that relate to `parent`, in rank order. */
   relations(room: RoomNid, parent: EventId, relType?: string): Promise<RelationRow[]>
-  /** Each event's thread root (itself for a root with replies), null for those in no thread. */
+  /** Each event's thread root (itself for a root with replies); those in no thread are absent. */
   threadRoots(nids: readonly EventNid[]): Promise<Map<EventNid, EventId>>
   rejectionReason(nid: EventNid): Promise<string | null>
   sendersOf(nids: readonly EventNid[]): Promise<Map<EventNid, UserId>>
@@ -130,4 +135,6 @@ export interface EventStore extends EventReader {
    * @throws StaleHeadError, DuplicateTransactionError
    */
   append(append: Append): Promise<Appended>
+  /** Forgets the transaction ids of events sent before a time (ms since the epoch); returns how many. */
+  forgetTransactions(before: number): Promise<number>
 }

@@ -2,10 +2,15 @@ import { accessTokensTables } from '#store/migrations/0001/access-tokens.ts'
 import { accountDataTables } from '#store/migrations/0001/account-data.ts'
 import { accountsTables } from '#store/migrations/0001/accounts.ts'
 import { countersTables } from '#store/migrations/0001/counters.ts'
+import { currentStateTables } from '#store/migrations/0001/current-state.ts'
 import { devicesTables } from '#store/migrations/0001/devices.ts'
+import { eventsTables } from '#store/migrations/0001/events.ts'
 import { filtersTables } from '#store/migrations/0001/filters.ts'
 import { logTables } from '#store/migrations/0001/log.ts'
+import { membershipsTables } from '#store/migrations/0001/memberships.ts'
 import { profilesTables } from '#store/migrations/0001/profiles.ts'
+import { receiptsTables } from '#store/migrations/0001/receipts.ts'
+import { roomsTables } from '#store/migrations/0001/rooms.ts'
 import { stateTables } from '#store/migrations/0001/state.ts'
 import { uiaSessionsTables } from '#store/migrations/0001/uia-sessions.ts'
 import { usersTables } from '#store/migrations/0001/users.ts'
@@ -25,6 +30,11 @@ const DOMAINS: readonly DomainTables[] = [
   profilesTables,
   accountDataTables,
   filtersTables,
+  roomsTables,
+  eventsTables,
+  currentStateTables,
+  membershipsTables,
+  receiptsTables,
 ]
 
 export async function firstTables(connection: Connection, d: Ddl): Promise<void> {

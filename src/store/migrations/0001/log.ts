@@ -1,0 +1,14 @@
+import type { DomainTables } from '#store/migrations/ddl.ts'
+
+export const logTables: DomainTables = (d) => [
+  `CREATE TABLE log (
+    position ${d.key},
+    kind ${d.int} NOT NULL,
+    room_nid ${d.int},
+    user_nid ${d.int}
+  )${d.rows}`,
+  `CREATE TABLE followers (
+    name ${d.text} PRIMARY KEY,
+    position ${d.int} NOT NULL
+  )${d.clustered}`,
+]

@@ -1,0 +1,51 @@
+import { LRUCache } from 'lru-cache'
+import type { Event } from '#core/event/event.ts'
+import type { EventId } from '#core/ids.ts'
+import { CommittedCache } from '#store/sql/committed-cache.ts'
+import { textList } from '#store/sql/connection.ts'
+import type { Sql } from '#store/sql/sql.ts'
+import type { EventNid } from '#store/types/events.ts'
+
+/** What an append needs to know of the events that its events cite. */
+export type Cited = { readonly nid: EventNid; readonly generation: number }
+
+const EVENTS_CACHED_MAX = 50_000
+const makeCache = () => new LRUCache<EventId, Cited>({ max: EVENTS_CACHED_MAX })
+
+/** Finds cited events. For writing only: a reader's snapshot may be older than the cache. */
+export class Citations {
+  readonly #cache: CommittedCache<EventId, Cited>
+  readonly #load
+
+  constructor(sql: Sql) {
+    this.#cache = new CommittedCache<EventId, Cited>(sql, sql.shared(makeCache))
+    this.#load = sql.prepare((db, p: { ids: string }) =>
+      db.selectFrom('events').select(['nid', 'event_id', 'generation']).where('event_id', 'in', sql.texts(p.ids)),
+    )
+  }
+
+  /** All stored events that the given ones cite. */
+  async of(events: readonly Event[]): Promise<Map<EventId, Cited>> {
+    const cited = new Map<EventId, Cited>()
+    const unknown = new Set<EventId>()
+    for (const id of events.flatMap((event) => [...event.prevEvents, ...event.authEvents])) {
+      const known = this.#cache.get(id)
+      if (known === undefined) unknown.add(id)
+      else cited.set(id, known)
+    }
+    // Those that stand in the same append are found nowhere yet.
+    for (const { eventId } of events) unknown.delete(eventId)
+    if (unknown.size === 0) return cited
+    for (const row of await this.#load.all({ ids: textList(unknown) })) {
+      const found: Cited = { nid: row.nid as EventNid, generation: row.generation }
+      this.#cache.found(row.event_id as EventId, found)
+      cited.set(row.event_id as EventId, found)
+    }
+    return cited
+  }
+
+  /** Notes an event that this transaction has written. */
+  wrote(eventId: EventId, cited: Cited): void {
+    this.#cache.wrote(eventId, cited)
+  }
+}

@@ -1,0 +1,99 @@
+import { isUserId } from '#core/ids.ts'
+import { MEMBERSHIP, MEMBERSHIP_LOG } from '#store/sql/append-rows.ts'
+import { integerList } from '#store/sql/connection.ts'
+import { asMembership, membershipNumber, membershipOfNumber } from '#store/sql/memberships.ts'
+import { perConnection } from '#store/sql/per-connection.ts'
+import type { RowBatch } from '#store/sql/row-batch.ts'
+import type { Sql } from '#store/sql/sql.ts'
+import { userStore } from '#store/sql/users.ts'
+import type { EventNid } from '#store/types/events.ts'
+import type { Membership } from '#store/types/memberships.ts'
+import type { RoomNid } from '#store/types/rooms.ts'
+import type { UserNid, UserStore } from '#store/types/users.ts'
+
+/** A user's member event in a room's current state changed. */
+export type MemberChange = {
+  /** The state key, which may be anything. */
+  readonly userId: string
+  readonly eventNid: EventNid
+  /** As the event has it, which may be anything. */
+  readonly membership: unknown
+  readonly position: number
+}
+
+type Standing = { membership: Membership; eventNid: EventNid; since: number; position: number; forgotten: boolean }
+
+/** Carries changes of member events into the memberships, their log and the rooms' counts. */
+export class MembershipWriter {
+  readonly #users: UserStore
+  readonly #standing
+
+  constructor(sql: Sql) {
+    this.#users = perConnection(sql, userStore)
+    this.#standing = sql.prepare((db, p: { room: number; users: string }) =>
+      db
+        .selectFrom('memberships')
+        .selectAll()
+        .where('room_nid', '=', p.room)
+        .where('user_nid', 'in', sql.integers(p.users)),
+    )
+  }
+
+  async write(
+    room: RoomNid,
+    changes: readonly MemberChange[],
+    batch: RowBatch,
+  ): Promise<{ joined: number; invited: number; members: Map<number, UserNid> }> {
+    const counts = { join: 0, invite: 0, knock: 0, leave: 0, ban: 0 }
+    const members = new Map<number, UserNid>()
+    const users = await this.#intern(changes)
+    const standing = await this.#load(room, users)
+    for (const { userId, eventNid, membership: claimed, position } of changes) {
+      const user = users.get(userId)
+      if (user === undefined) continue
+      const membership = asMembership(claimed) ?? 'leave'
+      const before = standing.get(user)
+      if (before?.membership === membership) {
+        standing.set(user, { ...before, eventNid, position })
+        continue
+      }
+      standing.set(user, { membership, eventNid, since: position, position, forgotten: false })
+      members.set(position, user)
+      counts[membership]++
+      if (before !== undefined) counts[before.membership]--
+      batch.add(MEMBERSHIP_LOG, room, user, position, membershipNumber(membership), eventNid)
+    }
+    for (const user of new Set(users.values())) {
+      const now = standing.get(user)!
+      const row = [now.eventNid, now.since, now.position, now.forgotten] as const
+      batch.add(MEMBERSHIP, user, room, membershipNumber(now.membership), ...row)
+    }
+    return { joined: counts.join, invited: counts.invite, members }
+  }
+
+  /** The users' numbers. State keys that are no user ids have none. */
+  async #intern(changes: readonly MemberChange[]): Promise<Map<string, UserNid>> {
+    const users = new Map<string, UserNid>()
+    for (const { userId } of changes) {
+      if (isUserId(userId) && !users.has(userId)) users.set(userId, await this.#users.intern(userId))
+    }
+    return users
+  }
+
+  async #load(room: RoomNid, users: ReadonlyMap<string, UserNid>): Promise<Map<UserNid, Standing>> {
+    if (users.size === 0) return new Map()
+    const rows = await this.#standing.all({ room, users: integerList(users.values()) })
+    return new Map(
+      rows.map((row) => [
+        row.user_nid as UserNid,
+        {
+          membership: membershipOfNumber(row.membership),
+          eventNid: row.event_nid as EventNid,
+          since: row.since,
+          position: row.position,
+          forgotten: row.forgotten === 1,
+        },
+      ]),
+    )
+  }
+}

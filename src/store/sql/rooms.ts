@@ -1,0 +1,139 @@
+import type { EventId, RoomAlias, RoomId, UserId } from '#core/ids.ts'
+import { perConnection } from '#store/sql/per-connection.ts'
+import { roomNames } from '#store/sql/room-names.ts'
+import type { Sql } from '#store/sql/sql.ts'
+import type { RoomsTables } from '#store/sql/tables/rooms.ts'
+import { userStore } from '#store/sql/users.ts'
+import type { EventNid } from '#store/types/events.ts'
+import type { AliasRow, RoomNid, RoomRow, RoomStore } from '#store/types/rooms.ts'
+import type { StateId } from '#store/types/state.ts'
+
+export function roomStore(sql: Sql): RoomStore {
+  const names = perConnection(sql, roomNames)
+  const users = perConnection(sql, userStore)
+
+  const byId = sql.prepare((db, p: { roomId: string }) =>
+    db.selectFrom('rooms').selectAll().where('room_id', '=', p.roomId),
+  )
+  const byNid = sql.prepare((db, p: { nid: number }) => db.selectFrom('rooms').selectAll().where('nid', '=', p.nid))
+  const extremities = sql.prepare((db, p: { room: number }) =>
+    db
+      .selectFrom('extremities')
+      .innerJoin('events', 'events.nid', 'extremities.event_nid')
+      .select(['nid', 'event_id', 'depth', 'generation', 'state_before', 'state_after'])
+      .where('extremities.room_nid', '=', p.room)
+      .orderBy('nid'),
+  )
+  const aliases = () =>
+    sql.db
+      .selectFrom('room_aliases')
+      .innerJoin('users', 'users.nid', 'room_aliases.creator_nid')
+      .select(['alias', 'room_nid', 'user_id'])
+  const published = () => sql.db.selectFrom('rooms').where('published', '=', 1)
+
+  return {
+    async byId(roomId) {
+      const row = await byId.get({ roomId })
+      return row === undefined ? null : room(row)
+    },
+
+    async byNid(nid) {
+      const row = await byNid.get({ nid })
+      return row === undefined ? null : room(row)
+    },
+
+    async roomIds(nids) {
+      return new Map([...(await names.ofNids(nids))].map(([nid, name]) => [nid, name.roomId]))
+    },
+
+    async extremities(nid) {
+      const rows = await extremities.all({ room: nid })
+      return rows.map((row) => ({
+        nid: row.nid as EventNid,
+        eventId: row.event_id as EventId,
+        depth: row.depth,
+        generation: row.generation,
+        stateAfter: (row.state_after ?? row.state_before) as StateId,
+      }))
+    },
+
+    async alias(name) {
+      const row = await aliases().where('alias', '=', name).executeTakeFirst()
+      return row === undefined ? null : alias(row)
+    },
+
+    async aliases(nid) {
+      const rows = await aliases().where('room_nid', '=', nid).orderBy('alias').execute()
+      return rows.map(alias)
+    },
+
+    async published(limit, after) {
+      let page = published().selectAll().orderBy('joined', 'desc').orderBy('nid').limit(limit)
+      if (after !== null) {
+        page = page.where((is) =>
+          is.or([
+            is('joined', '<', after.joined),
+            is.and([is('joined', '=', after.joined), is('nid', '>', after.nid)]),
+          ]),
+        )
+      }
+      return (await page.execute()).map((row) => ({ room: room(row), joined: row.joined }))
+    },
+
+    async publishedCount() {
+      const row = await published()
+        .select((select) => select.fn.countAll<number>().as('count'))
+        .executeTakeFirstOrThrow()
+      return Number(row.count)
+    },
+
+    async create(roomId, version) {
+      const nid = (await sql.allocate('room')) as RoomNid
+      const nothing = { head_seq: 0, state_id: 0, rank_max: 0, last_position: 0, published: 0, joined: 0, invited: 0 }
+      await sql.db
+        .insertInto('rooms')
+        .values({ nid, room_id: roomId, version, ...nothing })
+        .execute()
+      names.created(nid, roomId, version)
+      return nid
+    },
+
+    async setPublished(nid, published) {
+      await sql.db
+        .updateTable('rooms')
+        .set({ published: published ? 1 : 0 })
+        .where('nid', '=', nid)
+        .execute()
+    },
+
+    async putAlias(name, roomNid, creator) {
+      const creatorNid = await users.intern(creator)
+      const inserted = await sql.run(
+        'INSERT INTO room_aliases (alias, room_nid, creator_nid) VALUES (?, ?, ?) ON CONFLICT (alias) DO NOTHING',
+        [name, roomNid, creatorNid],
+      )
+      return inserted > 0
+    },
+
+    async deleteAlias(name) {
+      await sql.run('DELETE FROM room_aliases WHERE alias = ?', [name])
+    },
+  }
+}
+
+function room(row: RoomsTables['rooms']): RoomRow {
+  return {
+    nid: row.nid as RoomNid,
+    roomId: row.room_id as RoomId,
+    version: row.version,
+    headSeq: row.head_seq,
+    stateId: row.state_id as StateId,
+    rankMax: row.rank_max,
+    lastPosition: row.last_position,
+    published: row.published === 1,
+  }
+}
+
+function alias(row: { alias: string; room_nid: number; user_id: string }): AliasRow {
+  return { alias: row.alias as RoomAlias, roomNid: row.room_nid as RoomNid, creator: row.user_id as UserId }
+}

@@ -1,0 +1,81 @@
+import { LRUCache } from 'lru-cache'
+import { stateMapKey } from '#core/event/event.ts'
+import { CommittedCache } from '#store/sql/committed-cache.ts'
+import { integerList } from '#store/sql/connection.ts'
+import type { Sql } from '#store/sql/sql.ts'
+import type { StateKeyNid } from '#store/types/state.ts'
+
+export type TypeAndKey = readonly [type: string, stateKey: string]
+
+const KEYS_CACHED_MAX = 50_000
+const makeNids = () => new LRUCache<string, StateKeyNid>({ max: KEYS_CACHED_MAX })
+const makeKeys = () => new LRUCache<StateKeyNid, TypeAndKey>({ max: KEYS_CACHED_MAX })
+
+/** The numbers of pairs (type, state key), over one connection: get it by `perConnection(sql, stateKeys)`. */
+export class StateKeys {
+  readonly #sql: Sql
+  readonly #nids: CommittedCache<string, StateKeyNid>
+  readonly #keys: CommittedCache<StateKeyNid, TypeAndKey>
+  readonly #nidOf
+  readonly #keysOf
+  readonly #insert
+
+  constructor(sql: Sql) {
+    this.#sql = sql
+    this.#nids = new CommittedCache<string, StateKeyNid>(sql, sql.shared(makeNids))
+    this.#keys = new CommittedCache<StateKeyNid, TypeAndKey>(sql, sql.shared(makeKeys))
+    this.#nidOf = sql.prepare((db, p: { type: string; stateKey: string }) =>
+      db.selectFrom('state_keys').select('nid').where('type', '=', p.type).where('state_key', '=', p.stateKey),
+    )
+    this.#keysOf = sql.prepare((db, p: { nids: string }) =>
+      db.selectFrom('state_keys').selectAll().where('nid', 'in', sql.integers(p.nids)),
+    )
+    this.#insert = sql.prepare((db, p: { nid: number; type: string; stateKey: string }) =>
+      db.insertInto('state_keys').values({ nid: p.nid, type: p.type, state_key: p.stateKey }),
+    )
+  }
+
+  /** null when no event ever had it. */
+  async nid(type: string, stateKey: string): Promise<StateKeyNid | null> {
+    const cached = this.#nids.get(stateMapKey(type, stateKey))
+    if (cached !== undefined) return cached
+    const row = await this.#nidOf.get({ type, stateKey })
+    if (row === undefined) return null
+    this.#nids.found(stateMapKey(type, stateKey), row.nid as StateKeyNid)
+    return row.nid as StateKeyNid
+  }
+
+  /** The number, given on first sight. */
+  async intern(type: string, stateKey: string): Promise<StateKeyNid> {
+    const known = await this.nid(type, stateKey)
+    if (known !== null) return known
+    const nid = (await this.#sql.allocate('state_key')) as StateKeyNid
+    // Another process may have given a number between the look-up and the lock that `allocate` takes.
+    const since = await this.nid(type, stateKey)
+    if (since !== null) return since
+    await this.#insert.run({ nid, type, stateKey })
+    this.#nids.wrote(stateMapKey(type, stateKey), nid)
+    this.#keys.wrote(nid, [type, stateKey])
+    return nid
+  }
+
+  async keys(nids: Iterable<StateKeyNid>): Promise<Map<StateKeyNid, TypeAndKey>> {
+    const keys = new Map<StateKeyNid, TypeAndKey>()
+    const unknown: StateKeyNid[] = []
+    for (const nid of nids) {
+      const cached = this.#keys.get(nid)
+      if (cached === undefined) unknown.push(nid)
+      else keys.set(nid, cached)
+    }
+    if (unknown.length === 0) return keys
+    for (const row of await this.#keysOf.all({ nids: integerList(unknown) })) {
+      const nid = row.nid as StateKeyNid
+      const key: TypeAndKey = [row.type, row.state_key]
+      this.#keys.found(nid, key)
+      keys.set(nid, key)
+    }
+    return keys
+  }
+}
+
+export const stateKeys = (sql: Sql) => new StateKeys(sql)
