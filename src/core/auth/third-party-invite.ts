@@ -1,6 +1,6 @@
 import { decodeBase64, decodeBase64Url, ed25519Verify } from '#core/crypto.ts'
 import type { Event } from '#core/event/event.ts'
-import { canonicalJson } from '#core/json/canonical.ts'
+import { signableText } from '#core/event/sign.ts'
 import { isJsonObject, type JsonObject, type JsonValue, member } from '#core/json/value.ts'
 import { type AuthResult, allow, reject } from './auth-result.ts'
 import { contentField } from './content-field.ts'
@@ -75,11 +75,10 @@ function signaturesOf(signed: JsonObject): Uint8Array[] {
   return found
 }
 
-/** What was signed: the object without `signatures` and `unsigned`. null where it has no canonical form. */
+/** null where the object has no canonical form. */
 function signedText(signed: JsonObject): string | null {
-  const { signatures: _signatures, unsigned: _unsigned, ...rest } = signed
   try {
-    return canonicalJson(rest)
+    return signableText(signed)
   } catch {
     return null
   }
