@@ -1,0 +1,50 @@
+/** matrix-js-sdk as Element uses it, without a browser: its own sync loop and its own store in memory. */
+import { ClientEvent, createClient, type MatrixClient, SyncState } from 'matrix-js-sdk'
+import { logger } from 'matrix-js-sdk/lib/logger.js'
+
+// The SDK tells its whole life on the console.
+;(logger as unknown as { setLevel(level: string): void }).setLevel('silent')
+
+const PASSWORD = 'sesame'
+
+/** Makes an account the way the SDK's users do: asks, is told the flows, answers with the dummy stage. */
+export async function registerWithSdk(baseUrl: string, username: string): Promise<MatrixClient> {
+  const session = await createClient({ baseUrl }).registerRequest({
+    username,
+    password: PASSWORD,
+    auth: { type: 'm.login.dummy' },
+  })
+  return signedIn(baseUrl, session as Session)
+}
+
+/** A new device of an account. */
+export async function loginWithSdk(baseUrl: string, username: string): Promise<MatrixClient> {
+  const session = await createClient({ baseUrl }).loginRequest({
+    type: 'm.login.password',
+    identifier: { type: 'm.id.user', user: username },
+    password: PASSWORD,
+  })
+  return signedIn(baseUrl, session as Session)
+}
+
+type Session = { user_id: string; access_token: string; device_id: string }
+
+function signedIn(baseUrl: string, { user_id, access_token, device_id }: Session): MatrixClient {
+  return createClient({
+    baseUrl,
+    userId: user_id,
+    accessToken: access_token,
+    deviceId: device_id,
+    timelineSupport: true,
+  })
+}
+
+/** Starts syncing; resolves when the first sync is in. */
+export async function startSdk(client: MatrixClient, options: { initialSyncLimit?: number } = {}): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  client.on(ClientEvent.Sync, (state) => {
+    if (state === SyncState.Prepared) resolve()
+  })
+  await client.startClient({ initialSyncLimit: 20, lazyLoadMembers: true, threadSupport: true, ...options })
+  await promise
+}
