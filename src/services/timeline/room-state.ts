@@ -1,0 +1,128 @@
+import type { RoomId, UserId } from '#core/ids.ts'
+import { type JsonObject, member } from '#core/json/value.ts'
+import { forbidden, notFound } from '#core/matrix-error.ts'
+import { type ClientEvents, membershipIn, type Viewer } from '#services/timeline/client-events.ts'
+import { accessOfJoined, accessToRoom, type RoomAccess, readableEvents } from '#services/timeline/room-access.ts'
+import { rankOfToken } from '#services/timeline/token-rank.ts'
+import { parseToken } from '#services/timeline/tokens.ts'
+import type { ReadTx, Store } from '#store/store.ts'
+import type { EventRow } from '#store/types/events.ts'
+import type { Membership } from '#store/types/memberships.ts'
+import type { StateId } from '#store/types/state.ts'
+
+export type MembersRequest = {
+  /** A token of either kind: the members as of then; null for as of now. */
+  readonly at: string | null
+  /** With both, members who fulfil one of them: "the two parameters create an 'or' condition". */
+  readonly membership: Membership | null
+  readonly notMembership: Membership | null
+}
+
+export type JoinedMember = { readonly display_name?: string; readonly avatar_url?: string }
+
+type Deps = { readonly store: Store; readonly clientEvents: ClientEvents }
+
+/** Reads rooms' state for their users. Who left sees the state at their leaving. */
+export class RoomState {
+  readonly #deps: Deps
+
+  constructor(deps: Deps) {
+    this.#deps = deps
+  }
+
+  /** The whole state. @throws M_FORBIDDEN */
+  all(viewer: Viewer, roomId: RoomId): Promise<JsonObject[]> {
+    return this.#deps.store.read(async (tx) => {
+      const { stateId } = await accessToRoom(tx, roomId, viewer)
+      return this.#serialise(tx, await stateEvents(tx, stateId), viewer)
+    })
+  }
+
+  /** One event of the state: its content, or the event in the client format. @throws M_FORBIDDEN, M_NOT_FOUND */
+  one(
+    viewer: Viewer,
+    roomId: RoomId,
+    key: { readonly type: string; readonly stateKey: string },
+    format: 'content' | 'event',
+  ): Promise<JsonObject> {
+    return this.#deps.store.read(async (tx) => {
+      const { stateId } = await accessToRoom(tx, roomId, viewer)
+      const nid = await tx.state.get(stateId, key.type, key.stateKey)
+      const row = nid === null ? undefined : (await tx.events.byNids([nid])).get(nid)
+      if (row === undefined) throw notFound('The room has no state with this type and key')
+      if (format === 'content') return row.event.content
+      const [event = {}] = await this.#serialise(tx, [row], viewer)
+      return event
+    })
+  }
+
+  /** Member events. @throws M_FORBIDDEN, also for a point in time that the viewer may not see; M_INVALID_PARAM */
+  members(viewer: Viewer, roomId: RoomId, request: MembersRequest): Promise<JsonObject[]> {
+    return this.#deps.store.read(async (tx) => {
+      const access = await accessToRoom(tx, roomId, viewer)
+      const stateId = request.at === null ? access.stateId : await stateAtToken(tx, access, request.at)
+      const rows = await stateEvents(tx, stateId, ['m.room.member'])
+      return this.#serialise(
+        tx,
+        rows.filter((row) => isWanted(row, request)),
+        viewer,
+      )
+    })
+  }
+
+  /** Who is joined, with their profiles in the room. @throws M_FORBIDDEN for all who aren't joined themselves */
+  joinedMembers(viewer: Viewer, roomId: RoomId): Promise<ReadonlyMap<UserId, JoinedMember>> {
+    return this.#deps.store.read(async (tx) => {
+      const { stateId } = await accessOfJoined(tx, roomId, viewer)
+      const joined = new Map<UserId, JoinedMember>()
+      for (const { event } of await stateEvents(tx, stateId, ['m.room.member'])) {
+        if (membershipIn(event.content) === 'join') joined.set(event.stateKey as UserId, profileIn(event.content))
+      }
+      return joined
+    })
+  }
+
+  #serialise(tx: ReadTx, rows: readonly EventRow[], viewer: Viewer): Promise<JsonObject[]> {
+    return this.#deps.clientEvents.serialise(tx, rows, viewer, { withRoomId: true })
+  }
+}
+
+/** The events of a state; `types` narrows it. */
+export async function stateEvents(tx: ReadTx, state: StateId, types?: readonly string[]): Promise<EventRow[]> {
+  const nids = (await tx.state.entries(state, types)).map(({ eventNid }) => eventNid)
+  const events = await tx.events.byNids(nids)
+  return nids.flatMap((nid) => events.get(nid) ?? [])
+}
+
+/** The state at a token's place. The last event before it must be one that the user may read. */
+async function stateAtToken(tx: ReadTx, access: RoomAccess, text: string): Promise<StateId> {
+  const { nid } = access.room
+  const [row] = await tx.events.timeline({
+    room: nid,
+    direction: 'backwards',
+    beforeRank: (await rankOfToken(tx, nid, text)) + 1,
+    untilPosition: Math.min(access.until, Number.MAX_SAFE_INTEGER),
+    limit: 1,
+  })
+  const [readable] = row === undefined ? [] : await readableEvents(tx, access, [row])
+  if (readable === undefined) throw forbidden("You aren't allowed to see the room's members as of then")
+  const token = parseToken(text)
+  // Between events the state can change by resolution: only positions tell these moments apart.
+  return token.kind === 'stream' ? tx.state.at(nid, Math.min(token.position, access.until)) : readable.stateAfter
+}
+
+function isWanted({ event }: EventRow, { membership, notMembership }: MembersRequest): boolean {
+  if (membership === null && notMembership === null) return true
+  const actual = membershipIn(event.content)
+  return actual === membership || (notMembership !== null && actual !== notMembership)
+}
+
+/** Members may hold anything in these fields; only what the specification allows is told. */
+function profileIn(content: JsonObject): JoinedMember {
+  const name = member(content, 'displayname')
+  const avatar = member(content, 'avatar_url')
+  return {
+    ...(typeof name === 'string' ? { display_name: name } : {}),
+    ...(typeof avatar === 'string' && avatar.startsWith('mxc://') ? { avatar_url: avatar } : {}),
+  }
+}
