@@ -1,0 +1,37 @@
+/** The last step: events, state, memberships, transactions and the log's entries, in one write. */
+import type { RoomDraft } from '#services/rooms/room-draft.ts'
+import type { Store, Tx } from '#store/store.ts'
+import { StaleHeadError } from '#store/types/events.ts'
+import type { RoomNid } from '#store/types/rooms.ts'
+import type { StateId } from '#store/types/state.ts'
+
+/** Where the room stands after a commit. */
+export type Committed = { readonly headSeq: number; readonly stateId: StateId }
+
+/**
+ * Commits a draft on the head that it was built on.
+ *
+ * @throws StaleHeadError, DuplicateTransactionError, with nothing written
+ */
+export function commitDraft(store: Store, draft: RoomDraft, headSeq: number): Promise<Committed> {
+  return store.write((tx) => appendDraft(tx, draft, draft.roomNid, headSeq))
+}
+
+/** Writes a new room, its row and all that is in its draft, as a part of a write. */
+export async function writeNewRoom(tx: Tx, draft: RoomDraft): Promise<RoomNid> {
+  const nid = await tx.rooms.create(draft.roomId, draft.rules.version)
+  await appendDraft(tx, draft, nid, 0)
+  return nid
+}
+
+async function appendDraft(tx: Tx, draft: RoomDraft, roomNid: RoomNid, headSeq: number): Promise<Committed> {
+  const appended =
+    draft.events.length === 0
+      ? null
+      : await tx.events.append({ roomNid, expectedHeadSeq: headSeq, events: draft.events })
+  for (const write of draft.sideWrites) await write(tx, roomNid)
+  if (appended !== null) return { headSeq: appended.headSeq, stateId: appended.stateId }
+  const room = await tx.rooms.byNid(roomNid)
+  if (room?.headSeq !== headSeq) throw new StaleHeadError()
+  return { headSeq, stateId: room.stateId }
+}

@@ -1,0 +1,21 @@
+import type { ServerName } from '#core/ids.ts'
+import type { RateLimiter } from '#services/rate-limiter.ts'
+import type { DraftDeps } from '#services/rooms/room-draft.ts'
+import type { RoomQueues } from '#services/rooms/room-queues.ts'
+
+/** Settings of the configuration's `rooms` section that these services follow. */
+export type RoomSettings = {
+  readonly defaultVersion: string
+  /** Whether the list of published rooms answers requests without an access token. */
+  readonly publicListWithoutAuth: boolean
+  /** Whether users may make aliases for rooms that they aren't in. */
+  readonly aliasesWithoutMembership: boolean
+}
+
+/** What all services of rooms are built of. */
+export type RoomContext = DraftDeps & {
+  readonly serverName: ServerName
+  readonly queues: RoomQueues
+  readonly limiter: RateLimiter
+  readonly settings: RoomSettings
+}

@@ -1,0 +1,190 @@
+import { LRUCache } from 'lru-cache'
+import type { EventId, RoomId } from '#core/ids.ts'
+import { limitExceeded } from '#services/rate-limiter.ts'
+import { commitDraft } from '#services/rooms/pipeline/commit.ts'
+import { type DraftDeps, RoomDraft } from '#services/rooms/room-draft.ts'
+import { loadHead, type RoomHead } from '#services/rooms/room-head.ts'
+import { UnknownRoomError } from '#services/rooms/unknown-room-error.ts'
+import { DuplicateTransactionError, StaleHeadError, type TransactionKey } from '#store/types/events.ts'
+
+/** Jobs of one room that are committed together. */
+const BATCH_JOBS_MAX = 50
+/** Jobs that may wait for one room; further ones are told to come again. */
+export const WAITING_JOBS_MAX = 2_000
+const RETRY_AFTER_MS = 1_000
+/** How often a batch is built again because other processes wrote to the room. */
+const ATTEMPTS_MAX = 50
+/** Room heads kept at hand, and their memory altogether. */
+const HEADS_MAX = 10_000
+const HEADS_BYTES_MAX = 64 * 1024 * 1024
+
+/** One change of a room, as a function: it may be run again, and awaits nothing but its draft and the store's reads. */
+export type RoomJob<T> = {
+  run(draft: RoomDraft): Promise<T>
+  /** Where the client named its request: what to answer when the same one was done before. */
+  readonly transaction?: { readonly key: TransactionKey; answer(eventId: EventId): T } | undefined
+}
+
+type Waiting = {
+  readonly job: RoomJob<unknown>
+  readonly resolve: (value: unknown) => void
+  readonly reject: (error: unknown) => void
+}
+type Outcome = { readonly waiting: Waiting } & ({ readonly value: unknown } | { readonly error: unknown })
+
+/**
+ * One bounded queue a room: jobs of a room run strictly in turn, those of different rooms side by side. The jobs that
+ * wait are built on top of each other and committed in one write; a job that throws takes back only its own events.
+ *
+ * Lock order: a room's queue first, then the store's write. Nothing is awaited in a queue but the store, never the
+ * network nor another room's queue.
+ */
+export class RoomQueues {
+  readonly #deps: DraftDeps
+  readonly #waiting = new Map<RoomId, Waiting[]>()
+  readonly #heads = new LRUCache<RoomId, RoomHead>({ max: HEADS_MAX, maxSize: HEADS_BYTES_MAX })
+
+  constructor(deps: DraftDeps) {
+    this.#deps = deps
+  }
+
+  /** Runs a job on top of the room. Resolves when its events are on disk. */
+  run<T>(roomId: RoomId, job: RoomJob<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const entry: Waiting = { job, resolve: resolve as (value: unknown) => void, reject }
+      const queue = this.#waiting.get(roomId)
+      if (queue === undefined) {
+        this.#waiting.set(roomId, [entry])
+        void this.#drain(roomId)
+      } else if (queue.length >= WAITING_JOBS_MAX) reject(limitExceeded(RETRY_AFTER_MS))
+      else queue.push(entry)
+    })
+  }
+
+  /** Resolves when no room has a job left: for tests and for stopping. */
+  async idle(): Promise<void> {
+    while (this.#waiting.size > 0) await new Promise((resolve) => setImmediate(resolve))
+  }
+
+  async #drain(roomId: RoomId): Promise<void> {
+    const queue = this.#waiting.get(roomId) ?? []
+    // Others may join the first one.
+    await null
+    while (queue.length > 0) {
+      const batch = queue.splice(0, BATCH_JOBS_MAX)
+      try {
+        await this.#runBatch(roomId, batch)
+      } catch (error) {
+        this.#heads.delete(roomId)
+        for (const { reject } of batch) reject(error)
+      }
+    }
+    this.#waiting.delete(roomId)
+  }
+
+  async #runBatch(roomId: RoomId, batch: readonly Waiting[]): Promise<void> {
+    let left = batch
+    for (let attempt = 0; left.length > 0; attempt++) {
+      if (attempt === ATTEMPTS_MAX) throw limitExceeded(RETRY_AFTER_MS)
+      const head = await this.#head(roomId)
+      if (head === null) {
+        const error = new UnknownRoomError()
+        for (const { reject } of left) reject(error)
+        return
+      }
+      const draft = new RoomDraft(this.#deps, head)
+      const outcomes = await runJobs(draft, left)
+      try {
+        await this.#commit(head, draft)
+      } catch (error) {
+        left = await this.#afterFailure(head, left, error)
+        continue
+      }
+      await this.#settle(head, outcomes)
+      return
+    }
+  }
+
+  /** Writes the draft; where there is nothing to write, makes sure that the jobs saw the room as it is. */
+  async #commit(head: RoomHead, draft: RoomDraft): Promise<void> {
+    if (!draft.isEmpty) {
+      const at = await commitDraft(this.#deps.store, draft, head.at.headSeq)
+      head.advance({ ...at, tips: draft.nextTips() }, draft.changedState)
+      this.#heads.set(head.roomId, head, { size: head.bytes })
+      return
+    }
+    const room = await this.#deps.store.read((tx) => tx.rooms.byNid(head.nid))
+    if (room?.headSeq !== head.at.headSeq) throw new StaleHeadError()
+  }
+
+  /** Which jobs are to be run again. */
+  async #afterFailure(head: RoomHead, jobs: readonly Waiting[], error: unknown): Promise<readonly Waiting[]> {
+    if (!(error instanceof DuplicateTransactionError)) this.#heads.delete(head.roomId)
+    if (error instanceof StaleHeadError) return jobs
+    if (error instanceof DuplicateTransactionError) return this.#answerRepeated(head, jobs)
+    // What one job writes besides events may have failed: each for itself then, so that the others get theirs.
+    const [only, ...others] = jobs
+    if (only === undefined) return []
+    if (others.length === 0) only.reject(error)
+    else for (const job of jobs) await this.#runBatch(head.roomId, [job])
+    return []
+  }
+
+  /** Answers the jobs whose transaction was done before; returns the others. */
+  async #answerRepeated(head: RoomHead, jobs: readonly Waiting[]): Promise<Waiting[]> {
+    const done = await this.#deps.store.read(async (tx) => {
+      const ids: (EventId | null)[] = []
+      for (const { job } of jobs) {
+        ids.push(
+          job.transaction === undefined
+            ? null
+            : await tx.events.transaction({ ...job.transaction.key, room: head.nid }),
+        )
+      }
+      return ids
+    })
+    return jobs.filter(({ job, resolve }, index) => {
+      const eventId = done[index] ?? null
+      if (eventId === null || job.transaction === undefined) return true
+      resolve(job.transaction.answer(eventId))
+      return false
+    })
+  }
+
+  /**
+   * Answers all jobs. One that was refused may be the repetition of a request that was once allowed, by a user who has
+   * left since: it gets the same answer again.
+   */
+  async #settle(head: RoomHead, outcomes: readonly Outcome[]): Promise<void> {
+    const refused: Waiting[] = []
+    for (const outcome of outcomes) {
+      const { waiting } = outcome
+      if ('value' in outcome) waiting.resolve(outcome.value)
+      else if (waiting.job.transaction === undefined) waiting.reject(outcome.error)
+      else refused.push(waiting)
+    }
+    if (refused.length === 0) return
+    const errors = new Map(outcomes.map((outcome) => [outcome.waiting, 'error' in outcome ? outcome.error : null]))
+    for (const waiting of await this.#answerRepeated(head, refused)) waiting.reject(errors.get(waiting))
+  }
+
+  async #head(roomId: RoomId): Promise<RoomHead | null> {
+    const known = this.#heads.get(roomId)
+    known?.trim()
+    return known ?? (await loadHead(this.#deps.store, roomId))
+  }
+}
+
+async function runJobs(draft: RoomDraft, batch: readonly Waiting[]): Promise<Outcome[]> {
+  const outcomes: Outcome[] = []
+  for (const waiting of batch) {
+    const mark = draft.mark()
+    try {
+      outcomes.push({ waiting, value: await waiting.job.run(draft) })
+    } catch (error) {
+      draft.rollback(mark)
+      outcomes.push({ waiting, error })
+    }
+  }
+  return outcomes
+}

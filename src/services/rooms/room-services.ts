@@ -1,0 +1,77 @@
+import type { Signer } from '#core/event/sign.ts'
+import type { ServerName, UserId } from '#core/ids.ts'
+import type { RateLimiter } from '#services/rate-limiter.ts'
+import { RoomAliases } from '#services/rooms/aliases.ts'
+import { RoomDirectory } from '#services/rooms/directory.ts'
+import { MemberProfiles } from '#services/rooms/member-profiles.ts'
+import { RoomMemberships } from '#services/rooms/memberships.ts'
+import type { RoomContext, RoomSettings } from '#services/rooms/room-context.ts'
+import { RoomCreation } from '#services/rooms/room-creation.ts'
+import { RoomQueues } from '#services/rooms/room-queues.ts'
+import { RoomUpgrades } from '#services/rooms/room-upgrades.ts'
+import { RoomSending } from '#services/rooms/sending.ts'
+import type { Store } from '#store/store.ts'
+
+export type RoomServicesDeps = {
+  readonly store: Store
+  readonly signer: Signer
+  readonly limiter: RateLimiter
+  readonly clock: () => number
+  readonly randomBytes: (count: number) => Uint8Array
+  readonly onError: (error: unknown) => void
+  readonly settings: RoomSettings
+}
+
+/** Everything about rooms that changes them. */
+export class RoomServices {
+  readonly creation: RoomCreation
+  readonly memberships: RoomMemberships
+  readonly sending: RoomSending
+  readonly aliases: RoomAliases
+  readonly directory: RoomDirectory
+  readonly upgrades: RoomUpgrades
+  readonly memberProfiles: MemberProfiles
+  readonly #context: RoomContext
+
+  constructor(deps: RoomServicesDeps) {
+    const { store, signer, limiter, clock, settings } = deps
+    const newLocalpart = () => randomLocalpart(deps.randomBytes)
+    const draftDeps = { store, signer, clock, newLocalpart }
+    const queues = new RoomQueues(draftDeps)
+    this.#context = { ...draftDeps, queues, limiter, settings, serverName: signer.name as ServerName }
+    this.creation = new RoomCreation(this.#context)
+    this.memberships = new RoomMemberships(this.#context)
+    this.sending = new RoomSending(this.#context, this.memberships)
+    this.aliases = new RoomAliases(this.#context)
+    this.directory = new RoomDirectory(this.#context)
+    this.upgrades = new RoomUpgrades(this.#context, this.creation)
+    this.memberProfiles = new MemberProfiles(this.#context, deps.onError)
+  }
+
+  /** Takes a deactivated user out of all rooms. */
+  async leaveAllRooms(userId: UserId): Promise<void> {
+    const user = await this.#context.store.read((tx) => tx.users.nid(userId))
+    if (user !== null) await this.memberships.leaveAll(userId, user)
+  }
+
+  /** Resolves when no change is under way. */
+  async idle(): Promise<void> {
+    await this.memberProfiles.idle()
+    await this.#context.queues.idle()
+  }
+}
+
+const LOCALPART_LENGTH = 18
+const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
+
+/** Random letters: nobody can guess a room's id, and none ever comes twice. */
+function randomLocalpart(randomBytes: (count: number) => Uint8Array): string {
+  let text = ''
+  while (text.length < LOCALPART_LENGTH) {
+    for (const byte of randomBytes(LOCALPART_LENGTH * 2)) {
+      // The largest multiple of 52 in a byte; others would favour some letters.
+      if (byte < 208 && text.length < LOCALPART_LENGTH) text += LETTERS.charAt(byte % LETTERS.length)
+    }
+  }
+  return text
+}

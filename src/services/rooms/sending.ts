@@ -1,0 +1,142 @@
+import type { Event } from '#core/event/event.ts'
+import { type EventId, isUserId, type RoomId, type UserId } from '#core/ids.ts'
+import { canonicalJson } from '#core/json/canonical.ts'
+import { type JsonObject, member } from '#core/json/value.ts'
+import { badJson, forbidden, MatrixError } from '#core/matrix-error.ts'
+import { checkAnnotation } from '#services/rooms/annotations.ts'
+import { turnOutGuests } from '#services/rooms/guest-access.ts'
+import type { RoomMemberships } from '#services/rooms/memberships.ts'
+import { redactionOf, type Sender } from '#services/rooms/redactions.ts'
+import type { RoomContext } from '#services/rooms/room-context.ts'
+import type { RoomJob } from '#services/rooms/room-queues.ts'
+import { checkStateContent } from '#services/rooms/state-content.ts'
+import { UnknownRoomError } from '#services/rooms/unknown-room-error.ts'
+import type { TransactionKey } from '#store/types/events.ts'
+
+export type Message = {
+  readonly roomId: RoomId
+  readonly sender: Sender
+  readonly type: string
+  readonly content: JsonObject
+  /** The event that a redaction redacts, where the request names it outside of the content. */
+  readonly redacts?: EventId
+  /** Names the request, so that its repetition gets the same answer. Absent for what the server itself sends. */
+  readonly transaction?: TransactionKey
+}
+
+export type StateMessage = {
+  readonly roomId: RoomId
+  readonly sender: { readonly userId: UserId; readonly isGuest: boolean }
+  readonly type: string
+  readonly stateKey: string
+  readonly content: JsonObject
+}
+
+/** Sends events of this server's users into rooms. */
+export class RoomSending {
+  readonly #context: RoomContext
+  readonly #memberships: RoomMemberships
+  /** Requests under way by what names them, for those that repeat them meanwhile. */
+  readonly #underWay = new Map<string, Promise<EventId>>()
+
+  constructor(context: RoomContext, memberships: RoomMemberships) {
+    this.#context = context
+    this.#memberships = memberships
+  }
+
+  /**
+   * Sends an event that isn't state. A request with the same transaction id gets the id of the event that the first
+   * one made, also while that is under way and after a restart.
+   *
+   * @throws M_FORBIDDEN, M_TOO_LARGE, M_BAD_JSON, M_DUPLICATE_ANNOTATION; M_NOT_FOUND for what should be redacted
+   */
+  send(message: Message): Promise<EventId> {
+    const { transaction } = message
+    if (transaction === undefined) return this.#send(message)
+    const name = JSON.stringify([message.roomId, transaction.userNid, transaction.deviceId, transaction.txnId])
+    const same = this.#underWay.get(name)
+    if (same !== undefined) return same
+    const sending = this.#send(message).finally(() => this.#underWay.delete(name))
+    this.#underWay.set(name, sending)
+    return sending
+  }
+
+  /**
+   * Sends a state event. The same content from the same sender again is the event that stands there already.
+   *
+   * @throws as `send`; M_INVALID_PARAM and M_BAD_ALIAS for aliases; M_INVITE_BLOCKED
+   */
+  async sendState(message: StateMessage): Promise<EventId> {
+    const { roomId, sender, type, stateKey, content } = message
+    if (type === 'm.room.member') return this.#sendMember(message)
+    return this.#run(roomId, {
+      run: async (draft) => {
+        const current = await draft.state(type, stateKey)
+        if (isRepetition(current, sender.userId, content)) return current.eventId
+        await checkStateContent(this.#context, draft, { type, stateKey, content })
+        const event = await draft.send({ type, stateKey, sender: sender.userId, content })
+        if (type === 'm.room.guest_access' && stateKey === '') await turnOutGuests(this.#context, draft)
+        return event.eventId
+      },
+    })
+  }
+
+  async #sendMember({ roomId, sender, stateKey: target, content }: StateMessage): Promise<EventId> {
+    if (!isUserId(target)) throw badJson('The state key of m.room.member must be a user id')
+    if (typeof member(content, 'membership') !== 'string') throw badJson('membership must be a string')
+    const decide = (current: Event | null) => (isRepetition(current, sender.userId, content) ? 'keep' : 'send')
+    const event = await hidingRooms(this.#memberships.change({ roomId, sender, target, content, decide }))
+    return event.eventId
+  }
+
+  async #send(message: Message): Promise<EventId> {
+    const { roomId, sender, type, transaction } = message
+    const { redacts, content } = type === 'm.room.redaction' ? takeRedacts(message) : message
+    return this.#run(roomId, {
+      run: async (draft) => {
+        await checkAnnotation(this.#context, draft, { type, sender: sender.userId, content })
+        const redaction = redacts === undefined ? undefined : await redactionOf(this.#context, draft, sender, redacts)
+        const event = await draft.send({
+          type,
+          sender: sender.userId,
+          content,
+          transaction,
+          redaction,
+          ...(redacts === undefined ? {} : { redacts }),
+        })
+        return event.eventId
+      },
+      transaction: transaction && { key: transaction, answer: (eventId) => eventId },
+    })
+  }
+
+  #run<T>(roomId: RoomId, job: RoomJob<T>): Promise<T> {
+    return hidingRooms(this.#context.queues.run(roomId, job))
+  }
+}
+
+/** To those who aren't in them, rooms that exist and rooms that don't look alike. */
+async function hidingRooms<T>(sent: Promise<T>): Promise<T> {
+  try {
+    return await sent
+  } catch (error) {
+    if (error instanceof UnknownRoomError) throw forbidden('You are not in this room')
+    throw error
+  }
+}
+
+/**
+ * "Homeservers MUST allow clients to send `m.room.redaction` events with this endpoint for all room versions. In rooms
+ * with a version older than 11 they MUST move the `redacts` property inside the `content` to the top level."
+ */
+function takeRedacts(message: Message): { readonly redacts: EventId; readonly content: JsonObject } {
+  const { redacts: inContent, ...content } = message.content
+  const redacts = message.redacts ?? inContent
+  if (redacts === undefined) throw new MatrixError('M_MISSING_PARAM', 'A redaction needs redacts')
+  if (typeof redacts !== 'string') throw badJson('redacts must be an event id')
+  return { redacts: redacts as EventId, content }
+}
+
+function isRepetition(current: Event | null, sender: UserId, content: JsonObject): current is Event {
+  return current?.sender === sender && canonicalJson(current.content) === canonicalJson(content)
+}
