@@ -16,8 +16,12 @@ import { uiaSessionStore } from '#store/sql/uia-sessions.ts'
 import { userStore } from '#store/sql/users.ts'
 import type { Tx } from '#store/store.ts'
 
-/** What makes each domain: one line a domain. */
-const DOMAINS: { [Name in Exclude<keyof Tx, 'position'>]?: (sql: Sql) => Tx[Name] } = {
+/**
+ * What makes each domain: one line a domain. A new one is an interface in store/types/, a line in ReadTx and Tx of
+ * store.ts, its implementation in store/sql/, its tables in store/sql/tables/ with a line in schema.ts, and their
+ * definition in store/migrations/ with a line in the list of that step.
+ */
+const DOMAINS: { readonly [Name in Exclude<keyof Tx, 'position'>]: (sql: Sql) => Tx[Name] } = {
   users: userStore,
   accounts: accountStore,
   accessTokens: accessTokenStore,
