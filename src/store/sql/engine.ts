@@ -18,7 +18,7 @@ export function settle(write: PendingWrite, outcome: Outcome): void {
 
 /** What SQLite and PostgreSQL each bring. */
 export interface Engine {
-  /** Runs the functions in turn and settles each, all after the commit. Never two calls at once. Doesn't throw. */
+  /** Runs the functions in turn and settles each, all after the commit. Never two calls at once. */
   write(group: readonly PendingWrite[]): Promise<void>
   read<T>(fn: (tx: ReadTx) => Promise<T>): Promise<T>
   close(): Promise<void>

@@ -34,7 +34,13 @@ export class GroupCommit {
     while (this.#waiting.length > 0) {
       // After the input of this turn, so that its writes are all here, and the loop gets air between two groups.
       await new Promise((resolve) => setImmediate(resolve))
-      await this.#engine.write(this.#waiting.splice(0, GROUP_WRITES_MAX))
+      const group = this.#waiting.splice(0, GROUP_WRITES_MAX)
+      try {
+        await this.#engine.write(group)
+      } catch (error) {
+        // A mistake of the program, in a hook: the queue goes on. Those already answered stay so.
+        for (const write of group) write.reject(error)
+      }
     }
     this.#running = null
   }

@@ -24,7 +24,8 @@ function numberOf(text: string): number {
 
 function bytesOf(text: string): Uint8Array {
   const buffer: Buffer = pg.types.getTypeParser(OID.bytea)(text)
-  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength)
+  // A copy: a small Buffer is a part of a larger one, which a cache would keep alive with it.
+  return new Uint8Array(buffer)
 }
 
 /** A connection to a PostgreSQL server. It is not mended: when it broke, make a new one. */
