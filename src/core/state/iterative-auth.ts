@@ -1,6 +1,8 @@
+import { contentField } from '#core/auth/content-field.ts'
 import { checkStateDependent } from '#core/auth/state-dependent.ts'
 import { type Event, type StateMap, stateMapKey } from '#core/event/event.ts'
 import type { EventId } from '#core/ids.ts'
+import { isJsonObject } from '#core/json/value.ts'
 import { authEventFor, type EventSource } from './event-source.ts'
 import type { Slices, Steps } from './steps.ts'
 
@@ -21,7 +23,7 @@ export function* iterativeAuthChecks(
   const state = new Map(base)
   const accepted = (event: Event | undefined) => (event !== undefined && !isRejected(event.eventId) ? event : undefined)
   for (const event of ordered) {
-    if (steps.take()) yield
+    if (steps.take(1 + levelCount(event))) yield
     if (event.stateKey === null || isRejected(event.eventId)) continue
     const lookup = (type: string, stateKey: string) => {
       const eventId = state.get(stateMapKey(type, stateKey))
@@ -31,4 +33,10 @@ export function* iterativeAuthChecks(
     if (checkStateDependent(event, lookup).ok) state.set(stateMapKey(event.type, event.stateKey), event.eventId)
   }
   return state
+}
+
+/** How many users' levels an event sets: checking a power levels event takes time for each. */
+function levelCount(event: Event): number {
+  const users = event.type === 'm.room.power_levels' ? contentField(event, 'users') : undefined
+  return isJsonObject(users) ? Object.keys(users).length : 0
 }

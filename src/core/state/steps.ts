@@ -11,6 +11,7 @@ export const STEPS_PER_SLICE = 2000
 export class Steps {
   readonly perSlice: number
   #total = 0
+  #inSlice = 0
 
   constructor(perSlice = STEPS_PER_SLICE) {
     this.perSlice = perSlice
@@ -21,10 +22,13 @@ export class Steps {
     return this.#total
   }
 
-  /** Takes one step; true when the slice is used up and it is time to yield. */
-  take(): boolean {
-    this.#total += 1
-    return this.#total % this.perSlice === 0
+  /** Takes a step, or several at once; true when the slice is used up and it is time to yield. */
+  take(count = 1): boolean {
+    this.#total += count
+    this.#inSlice += count
+    if (this.#inSlice < this.perSlice) return false
+    this.#inSlice = 0
+    return true
   }
 }
 
