@@ -5,6 +5,8 @@ import type { Store } from '#store/store.ts'
 import type { DeviceRow } from '#store/types/devices.ts'
 import type { UserNid } from '#store/types/users.ts'
 
+export type Device = DeviceRow
+
 /** A user's own devices. */
 export class Devices {
   readonly #store: Store
@@ -15,12 +17,12 @@ export class Devices {
     this.#sessions = deps.sessions
   }
 
-  async list(user: UserNid): Promise<DeviceRow[]> {
+  async list(user: UserNid): Promise<Device[]> {
     return this.#store.read((tx) => tx.devices.list(user))
   }
 
   /** @throws MatrixError M_NOT_FOUND */
-  async get(user: UserNid, deviceId: DeviceId): Promise<DeviceRow> {
+  async get(user: UserNid, deviceId: DeviceId): Promise<Device> {
     return found(await this.#store.read((tx) => tx.devices.get(user, deviceId)))
   }
 
@@ -43,7 +45,7 @@ export class Devices {
   }
 }
 
-function found(device: DeviceRow | null): DeviceRow {
+function found(device: Device | null): Device {
   if (device === null) throw notFound('No such device')
   return device
 }

@@ -1,7 +1,8 @@
-import { isJsonObject, type JsonObject, type JsonValue, member } from '#core/json/value.ts'
+import { member } from '#core/json/value.ts'
 import { badJson, missingParam } from '#core/matrix-error.ts'
 import type { Passwords } from '#services/accounts/passwords.ts'
 import type { StageOutcome, UiaStage } from '#services/accounts/uia/stage.ts'
+import { typedName } from '#services/accounts/user-identifier.ts'
 
 const WRONG: StageOutcome = { completed: false, errcode: 'M_FORBIDDEN', error: 'Wrong user name or password' }
 
@@ -25,26 +26,4 @@ export function passwordStage(passwords: Passwords): UiaStage {
       return { completed: true, found: { user: account.userId } }
     },
   }
-}
-
-/**
- * The user whom `identifier`, or the older `user`, names; null where there is neither.
- * @throws MatrixError M_BAD_JSON
- */
-export function typedName(auth: JsonObject): string | null {
-  const identifier = member(auth, 'identifier')
-  const user = identifier === undefined ? member(auth, 'user') : userOf(identifier)
-  if (user === undefined) return null
-  if (typeof user !== 'string') throw badJson('The name of the user must be a string')
-  return user
-}
-
-function userOf(identifier: JsonValue): JsonValue {
-  if (!isJsonObject(identifier)) throw badJson("'identifier' must be an object")
-  const type = member(identifier, 'type')
-  if (type === undefined) throw missingParam("'identifier.type' is missing")
-  if (type !== 'm.id.user') throw badJson("Only identifiers of type 'm.id.user' are known here")
-  const user = member(identifier, 'user')
-  if (user === undefined) throw missingParam("'identifier.user' is missing")
-  return user
 }

@@ -1,0 +1,33 @@
+/** `POST /_matrix/client/v3/account/password`: set a new password. */
+import { Type } from 'typebox'
+import { missingParam } from '#core/matrix-error.ts'
+import { empty, json } from '#kit/answer.ts'
+import { endpoint } from '#kit/endpoint.ts'
+import { tAuth } from '../shared/account-schemas.ts'
+import { authorizedUser, refuseGuest } from '../shared/authorized-user.ts'
+
+export default endpoint({
+  spec: 'changePassword',
+  method: 'POST',
+  path: '/_matrix/client/v3/account/password',
+  auth: 'optional',
+  rateLimit: 'other',
+  body: Type.Object({
+    auth: tAuth,
+    new_password: Type.Optional(Type.String()),
+    logout_devices: Type.Optional(Type.Boolean()),
+  }),
+
+  async handle({ caller, body }, { accounts, uia }) {
+    refuseGuest(caller)
+    const result = await uia.authorize({ operation: 'changePassword', caller, body })
+    if (!result.allowed) return json(401, result.challenge)
+    // Required by the schema, but clients ask for the flows without it.
+    if (body.new_password === undefined) throw missingParam("'new_password' is missing")
+    // "Whether the user's other access tokens, and their associated devices, should be revoked": true unless said.
+    const logoutDevices = body.logout_devices ?? true
+    const options = { logoutDevices, but: caller?.deviceId ?? null }
+    await accounts.changePassword(authorizedUser(caller, result.found), body.new_password, options)
+    return empty
+  },
+})

@@ -1,0 +1,13 @@
+/** `GET /_matrix/client/v3/profile/{userId}`: all fields of a profile. */
+import { endpoint } from '#kit/endpoint.ts'
+import { tUserId } from '#kit/schemas.ts'
+
+export default endpoint({
+  spec: 'getUserProfile',
+  method: 'GET',
+  path: '/_matrix/client/v3/profile/{userId}',
+  auth: 'none',
+  rateLimit: false,
+  params: { userId: tUserId },
+  handle: ({ params }, { profiles }) => profiles.get(params.userId),
+})

@@ -1,0 +1,56 @@
+/** `POST /_matrix/client/v3/register`: make an account, or a guest's. */
+import { Type } from 'typebox'
+import { missingParam } from '#core/matrix-error.ts'
+import { json } from '#kit/answer.ts'
+import { endpoint } from '#kit/endpoint.ts'
+import { tDeviceId } from '#kit/schemas.ts'
+import type { Registered } from '#services/accounts/registration.ts'
+import { tAuth, tDeviceName } from '../shared/account-schemas.ts'
+import { tokensAnswer } from '../shared/session-answer.ts'
+
+export default endpoint({
+  spec: 'register',
+  method: 'POST',
+  path: '/_matrix/client/v3/register',
+  auth: 'none',
+  rateLimit: 'registration',
+  query: { kind: Type.Optional(Type.Union([Type.Literal('guest'), Type.Literal('user')])) },
+  body: Type.Object({
+    auth: tAuth,
+    username: Type.Optional(Type.String()),
+    password: Type.Optional(Type.String()),
+    device_id: Type.Optional(tDeviceId),
+    initial_device_display_name: Type.Optional(tDeviceName),
+    inhibit_login: Type.Optional(Type.Boolean()),
+    refresh_token: Type.Optional(Type.Boolean()),
+  }),
+
+  async handle({ query, body }, { registration, uia, config }) {
+    const displayName = body.initial_device_display_name ?? null
+    if (query.kind === 'guest') return answer(await registration.registerGuest(displayName), config.server_name)
+    registration.assertOpen()
+    if (body.username !== undefined) await registration.assertAvailable(body.username)
+    // A session is not to be spent on a request that can't succeed.
+    if (body.auth !== undefined && body.username !== undefined && body.password === undefined) {
+      throw missingParam("'password' is missing")
+    }
+    const result = await uia.authorize({ operation: 'register', caller: null, body })
+    if (!result.allowed) return json(401, result.challenge)
+    const deviceId = body.device_id ?? null
+    const registered = await registration.register({
+      username: body.username ?? null,
+      password: body.password ?? null,
+      admin: false,
+      session: body.inhibit_login === true ? null : { deviceId, displayName, refreshable: body.refresh_token ?? false },
+    })
+    return answer(registered, config.server_name)
+  },
+})
+
+function answer({ userId, session }: Registered, serverName: string): object {
+  return {
+    user_id: userId,
+    home_server: serverName,
+    ...(session !== null && { device_id: session.deviceId, ...tokensAnswer(session) }),
+  }
+}
