@@ -59,7 +59,12 @@ export class Hearth {
     }
     const hearth = new Hearth(folder, port, database)
     await writeFile(hearth.#configFile, JSON.stringify(config))
-    await hearth.boot()
+    try {
+      await hearth.boot()
+    } catch (error) {
+      await hearth[Symbol.asyncDispose]()
+      throw error
+    }
     return hearth
   }
 
