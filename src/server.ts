@@ -13,6 +13,8 @@ import type { Services } from '#kit/services.ts'
 import { type AccountSettings, accountServices } from '#services/accounts/account-services.ts'
 import type { RandomBytes } from '#services/accounts/secrets.ts'
 import { RateLimiter } from '#services/rate-limiter.ts'
+import type { RoomSettings } from '#services/rooms/room-context.ts'
+import { RoomServices } from '#services/rooms/room-services.ts'
 import { loadSigningKey } from '#services/signing-key.ts'
 import { realTimers, type Timers } from '#services/timers.ts'
 import { openStore } from '#store/sql/open.ts'
@@ -53,8 +55,21 @@ export async function openServices(config: Config, surroundings: Surroundings): 
   const settings = accountSettings(config)
   const accounts = accountServices({ store, limiter, clock, randomBytes, onError, settings })
   opened.defer(() => accounts.sessions.stop())
-  const services: Services = { clock, config, limiter, metrics, ...accounts }
-  void [signer, timers]
+  const rooms = new RoomServices({
+    store,
+    signer,
+    limiter,
+    clock,
+    randomBytes,
+    onError,
+    settings: roomSettings(config),
+  })
+  opened.defer(() => rooms.idle())
+  accounts.profiles.propagateBy(rooms.memberProfiles)
+  await rooms.memberProfiles.resume()
+  await accounts.accounts.departBy(rooms)
+  const services: Services = { clock, config, limiter, metrics, ...accounts, rooms }
+  void timers
   const ending = opened.move()
   return { services, [Symbol.asyncDispose]: () => ending.disposeAsync() }
 }
@@ -67,6 +82,10 @@ function accountSettings(config: Config): AccountSettings {
     registration: config.registration,
     sharedSecret: config.registration.shared_secret ?? null,
   }
+}
+
+function roomSettings({ rooms }: Config): RoomSettings {
+  return { defaultVersion: rooms.default_version, aliasesWithoutMembership: rooms.aliases_without_membership }
 }
 
 /** Starts everything. Throws `StartError` for what an operator can put right. */

@@ -2,6 +2,7 @@ import type { Config } from '#config/schema.ts'
 import type { Metrics } from '#kit/metrics.ts'
 import type { AccountServices } from '#services/accounts/account-services.ts'
 import type { RateLimiter } from '#services/rate-limiter.ts'
+import type { RoomServices } from '#services/rooms/room-services.ts'
 
 /**
  * What endpoints can reach: one line a service, given by the composition root (`src/server.ts`). A handler takes only
@@ -12,4 +13,5 @@ export interface Services extends AccountServices {
   readonly config: Config
   readonly limiter: RateLimiter
   readonly metrics: Metrics
+  readonly rooms: RoomServices
 }

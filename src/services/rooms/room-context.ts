@@ -6,8 +6,6 @@ import type { RoomQueues } from '#services/rooms/room-queues.ts'
 /** Settings of the configuration's `rooms` section that these services follow. */
 export type RoomSettings = {
   readonly defaultVersion: string
-  /** Whether the list of published rooms answers requests without an access token. */
-  readonly publicListWithoutAuth: boolean
   /** Whether users may make aliases for rooms that they aren't in. */
   readonly aliasesWithoutMembership: boolean
 }

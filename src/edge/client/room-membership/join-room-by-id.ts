@@ -1,0 +1,20 @@
+/** `POST /_matrix/client/v3/rooms/{roomId}/join`: joins a room by its id. */
+import { Type } from 'typebox'
+import { endpoint } from '#kit/endpoint.ts'
+import { tJsonObject, tRoomId } from '#kit/schemas.ts'
+
+export default endpoint({
+  spec: 'joinRoomById',
+  method: 'POST',
+  path: '/_matrix/client/v3/rooms/{roomId}/join',
+  auth: 'user-or-guest',
+  rateLimit: 'joinLocal',
+  params: { roomId: tRoomId },
+  body: Type.Object({ reason: Type.Optional(Type.String()), third_party_signed: Type.Optional(tJsonObject) }),
+  numbers: 'lossless',
+
+  async handle({ params, body, caller }, { rooms }) {
+    await rooms.memberships.join(caller, params.roomId, body.reason, body.third_party_signed)
+    return { room_id: params.roomId }
+  },
+})

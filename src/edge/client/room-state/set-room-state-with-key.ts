@@ -1,0 +1,24 @@
+/** `PUT /_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}`: sends a state event. */
+import { Type } from 'typebox'
+import { endpoint } from '#kit/endpoint.ts'
+import { tJsonObject, tRoomId, tStateKey } from '#kit/schemas.ts'
+
+export default endpoint({
+  spec: 'setRoomStateWithKey',
+  method: 'PUT',
+  path: [
+    '/_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}',
+    // "When an empty string, the trailing slash on this endpoint is optional."
+    '/_matrix/client/v3/rooms/{roomId}/state/{eventType}',
+  ],
+  auth: 'user-or-guest',
+  rateLimit: 'message',
+  params: { roomId: tRoomId, eventType: Type.String({ minLength: 1 }), stateKey: Type.Optional(tStateKey) },
+  body: tJsonObject,
+  numbers: 'lossless',
+
+  async handle({ params, body, caller }, { rooms }) {
+    const { roomId, eventType: type, stateKey = '' } = params
+    return { event_id: await rooms.sending.sendState({ roomId, sender: caller, type, stateKey, content: body }) }
+  },
+})
