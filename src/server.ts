@@ -13,6 +13,7 @@ import type { Services } from '#kit/services.ts'
 import { type AccountSettings, accountServices } from '#services/accounts/account-services.ts'
 import type { RandomBytes } from '#services/accounts/secrets.ts'
 import { RateLimiter } from '#services/rate-limiter.ts'
+import { readingServices } from '#services/reading-services.ts'
 import type { RoomSettings } from '#services/rooms/room-context.ts'
 import { RoomServices } from '#services/rooms/room-services.ts'
 import { loadSigningKey } from '#services/signing-key.ts'
@@ -68,8 +69,9 @@ export async function openServices(config: Config, surroundings: Surroundings): 
   accounts.profiles.propagateBy(rooms.memberProfiles)
   await rooms.memberProfiles.resume()
   await accounts.accounts.departBy(rooms)
-  const services: Services = { clock, config, limiter, metrics, ...accounts, rooms }
-  void timers
+  const reading = readingServices({ store, clock, timers, randomBytes })
+  opened.defer(() => reading.notifier.close())
+  const services: Services = { clock, config, limiter, metrics, ...accounts, rooms, ...reading }
   const ending = opened.move()
   return { services, [Symbol.asyncDispose]: () => ending.disposeAsync() }
 }

@@ -2,13 +2,14 @@ import type { Config } from '#config/schema.ts'
 import type { Metrics } from '#kit/metrics.ts'
 import type { AccountServices } from '#services/accounts/account-services.ts'
 import type { RateLimiter } from '#services/rate-limiter.ts'
+import type { ReadingServices } from '#services/reading-services.ts'
 import type { RoomServices } from '#services/rooms/room-services.ts'
 
 /**
  * What endpoints can reach: one line a service, given by the composition root (`src/server.ts`). A handler takes only
  * those it uses out of it: `handle({ caller }, { accountData })`.
  */
-export interface Services extends AccountServices {
+export interface Services extends AccountServices, ReadingServices {
   readonly clock: () => number
   readonly config: Config
   readonly limiter: RateLimiter

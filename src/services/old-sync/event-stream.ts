@@ -1,0 +1,130 @@
+import type { RoomId } from '#core/ids.ts'
+import type { JsonObject } from '#core/json/value.ts'
+import { invalidParam } from '#core/matrix-error.ts'
+import {
+  ENTRIES_PER_ANSWER_MAX,
+  eventsOfRoom,
+  inRoom,
+  newsOfUser,
+  type Stretch,
+} from '#services/old-sync/stream-news.ts'
+import type { Interest, Notifier } from '#services/sync/notifier.ts'
+import type { ClientEvents, Viewer } from '#services/timeline/client-events.ts'
+import { accessToRoom } from '#services/timeline/room-access.ts'
+import { formatToken, parseToken, type StreamToken } from '#services/timeline/tokens.ts'
+import type { TypingService } from '#services/typing/typing-service.ts'
+import type { ReadTx, Store } from '#store/store.ts'
+import type { RoomNid } from '#store/types/rooms.ts'
+
+/** The longest that a request waits for an event. */
+export const EVENTS_TIMEOUT_MS_MAX = 90_000
+
+export type EventsRequest = {
+  readonly viewer: Viewer
+  /** null for "from now on". */
+  readonly from: string | null
+  readonly timeoutMs: number
+  /** Only this room, which the viewer need not be in if it is world-readable; null for all that they are in. */
+  readonly roomId: RoomId | null
+}
+
+export type EventsAnswer = { readonly start: string; readonly end: string; readonly chunk: readonly JsonObject[] }
+
+type Deps = {
+  readonly store: Store
+  readonly notifier: Notifier
+  readonly clientEvents: ClientEvents
+  readonly typing: TypingService
+}
+
+type Built = EventsAnswer & { readonly to: number; readonly interest: Interest }
+
+/**
+ * `GET /events`: the event stream as it was before `/sync`, and still is for peeking into rooms ("Room Previews"). All
+ * kinds of events come in one list, each with its room.
+ */
+export class EventStream {
+  readonly #deps: Deps
+
+  constructor(deps: Deps) {
+    this.#deps = deps
+  }
+
+  /**
+   * Answers as soon as there is something after `from`, or with nothing when the time is over.
+   *
+   * @throws M_INVALID_PARAM for a token, M_FORBIDDEN for a room
+   */
+  async listen(request: EventsRequest, signal: AbortSignal): Promise<EventsAnswer> {
+    const deadline = performance.now() + Math.min(request.timeoutMs, EVENTS_TIMEOUT_MS_MAX)
+    const from = await this.#deps.store.read((tx) => this.#startOf(tx, request))
+    for (;;) {
+      const { start, end, chunk, to, interest } = await this.#build(request, from)
+      const left = deadline - performance.now()
+      if (chunk.length > 0 || left <= 0 || signal.aborted) return { start: request.from ?? start, end, chunk }
+      await this.#deps.notifier.wait(interest, to, left, signal)
+    }
+  }
+
+  async #startOf(tx: ReadTx, request: EventsRequest): Promise<StreamToken> {
+    const { epoch, sequence } = this.#deps.typing
+    if (request.from === null) return { kind: 'stream', position: await tx.position(), epoch, sequence }
+    const token = parseToken(request.from)
+    if (token.kind === 'stream') return token
+    if (request.roomId === null) throw invalidParam('from is a place in one room, not in the event stream')
+    const { room } = await accessToRoom(tx, request.roomId, request.viewer)
+    return { kind: 'stream', position: await tx.events.positionAt(room.nid, token.rank), epoch, sequence }
+  }
+
+  #build(request: EventsRequest, from: StreamToken): Promise<Built> {
+    const typing = { epoch: this.#deps.typing.epoch, sequence: this.#deps.typing.sequence }
+    return this.#deps.store.read(async (tx) => {
+      const now = await tx.position()
+      const entries = await tx.log.between(from.position, now, ENTRIES_PER_ANSWER_MAX)
+      const to = entries.length < ENTRIES_PER_ANSWER_MAX ? now : (entries.at(-1)?.position ?? now)
+      const stretch = { from: from.position, to }
+      const { chunk, rooms } =
+        request.roomId === null
+          ? await this.#ofUser(tx, request.viewer, stretch, entries, from)
+          : await this.#ofRoom(tx, request.viewer, stretch, request.roomId)
+      return {
+        start: formatToken(from),
+        end: formatToken({ kind: 'stream', position: to, ...typing }),
+        chunk,
+        to,
+        interest: { userNid: request.viewer.userNid, rooms },
+      }
+    })
+  }
+
+  async #ofRoom(tx: ReadTx, viewer: Viewer, stretch: Stretch, roomId: RoomId) {
+    const access = await accessToRoom(tx, roomId, viewer)
+    const rows = await eventsOfRoom(tx, access, stretch)
+    const chunk = await this.#deps.clientEvents.serialise(tx, rows, viewer, { withRoomId: true })
+    return { chunk, rooms: new Set([access.room.nid]) }
+  }
+
+  async #ofUser(
+    tx: ReadTx,
+    viewer: Viewer,
+    stretch: Stretch,
+    entries: Parameters<typeof newsOfUser>[3],
+    from: StreamToken,
+  ) {
+    const joined = await tx.memberships.ofUser(viewer.userNid, ['join'])
+    const rooms = new Set(joined.map(({ roomNid }) => roomNid))
+    const { rows, others } = await newsOfUser(tx, viewer, stretch, entries)
+    const events = await this.#deps.clientEvents.serialise(tx, rows, viewer, { withRoomId: true })
+    return { chunk: [...events, ...others, ...(await this.#typing(tx, rooms, from))], rooms }
+  }
+
+  async #typing(tx: ReadTx, joined: ReadonlySet<RoomNid>, from: StreamToken): Promise<JsonObject[]> {
+    const events: JsonObject[] = []
+    for (const roomNid of this.#deps.typing.changedSince(from.epoch, from.sequence)) {
+      if (!joined.has(roomNid)) continue
+      const content = { user_ids: this.#deps.typing.typingIn(roomNid) }
+      events.push(...(await inRoom(tx, roomNid, [{ type: 'm.typing', content }])))
+    }
+    return events
+  }
+}
