@@ -1,6 +1,6 @@
 import type { UserId } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
-import type { Ruleset } from '#core/push/push-rule.ts'
+import { type CompiledRuleset, compileRules } from '#core/push/evaluate.ts'
 import { mergeRuleset, NO_CHANGES, type PushRuleChanges } from '#core/push/ruleset.ts'
 import type { ReadTx } from '#store/store.ts'
 import type { UserNid } from '#store/types/users.ts'
@@ -25,7 +25,7 @@ export function clientPushRules(userId: UserId, content: JsonObject | null): Jso
   return { global: mergeRuleset(userId, changesOf(content)) } as unknown as JsonObject
 }
 
-/** A user's ruleset inside a read, for those who evaluate it. */
-export async function rulesetOf(tx: ReadTx, user: UserNid, userId: UserId): Promise<Ruleset> {
-  return mergeRuleset(userId, changesOf(await tx.accountData.get(user, null, PUSH_RULES_TYPE)))
+/** A user's rules inside a read, ready to be evaluated. */
+export async function compiledRulesOf(tx: ReadTx, user: UserNid, userId: UserId): Promise<CompiledRuleset> {
+  return compileRules(userId, changesOf(await tx.accountData.get(user, null, PUSH_RULES_TYPE)))
 }

@@ -2,6 +2,7 @@ import { selectFields } from '#core/filter/event-fields.ts'
 import type { RoomId, UserId } from '#core/ids.ts'
 import { ignoredUsers } from '#core/ignored-users.ts'
 import type { JsonObject } from '#core/json/value.ts'
+import { clientPushRules, PUSH_RULES_TYPE } from '#services/push-rules/stored-push-rules.ts'
 import type { RoomView } from '#services/sync/joined-room.ts'
 import type { MemberMemory } from '#services/sync/sent-members.ts'
 import type { JoinedRoom, SyncRequest } from '#services/sync/sync-types.ts'
@@ -70,9 +71,17 @@ export class SyncAnswer {
     return formatted.map((event) => selectFields(event, filter.eventFields))
   }
 
-  /** Global account data that the client hasn't got. */
-  accountData(): AccountDataRow[] {
-    return this.#news(null, this.request.since === null)
+  /** Global account data that the client hasn't got; push rules as clients see them, from the first sync on. */
+  accountData(): { type: string; content: JsonObject }[] {
+    const isInitial = this.request.since === null
+    const events = this.#news(null, isInitial).map(({ type, content }) => ({
+      type,
+      content: type === PUSH_RULES_TYPE ? clientPushRules(this.request.viewer.userId, content) : content,
+    }))
+    if (isInitial && !events.some(({ type }) => type === PUSH_RULES_TYPE)) {
+      events.push({ type: PUSH_RULES_TYPE, content: clientPushRules(this.request.viewer.userId, null) })
+    }
+    return events
   }
 
   roomAccountData(room: RoomView): AccountDataRow[] {

@@ -68,7 +68,7 @@ export class SyncService {
       const answer = await SyncAnswer.begin(tx, request, memory, this.#deps)
       const changes = await roomChanges(answer)
       const rooms = await roomSections(answer, changes.rooms)
-      const accountData = answer.accountData().map(({ type, content }) => ({ type, content }))
+      const accountData = answer.accountData()
       const nextBatch = formatToken({ kind: 'stream', position: answer.to, ...typing })
       const response: SyncResponse = {
         next_batch: nextBatch,

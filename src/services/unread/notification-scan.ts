@@ -1,9 +1,9 @@
 import { PowerLevels } from '#core/auth/power-levels.ts'
 import type { Event } from '#core/event/event.ts'
-import { ignoredUsers } from '#core/ignored-users.ts'
 import { member } from '#core/json/value.ts'
 import { type CompiledRuleset, evaluate } from '#core/push/evaluate.ts'
 import { PushEvent, type PushRoom } from '#core/push/push-event.ts'
+import { ignoredBy } from '#services/timeline/ignored-users.ts'
 import { visibleEvents } from '#services/timeline/visible-events.ts'
 import type { UnreadUser } from '#services/unread/unread-service.ts'
 import type { ReadTx } from '#store/store.ts'
@@ -52,7 +52,7 @@ export async function scanForNotifications(tx: ReadTx, request: ScanRequest): Pr
     limit: UNREAD_SCAN_EVENTS_MAX,
   })
   const rows = (await visibleEvents(tx, newestFirst, user)).toReversed()
-  const ignored = ignoredUsers(await tx.accountData.get(user.userNid, null, 'm.ignored_user_list'))
+  const ignored = await ignoredBy(tx, user.userNid)
   const context = await RoomContext.load(tx, room, user)
   const notifying: { row: EventRow; highlight: boolean }[] = []
   for (const row of rows) {

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import type { UserId } from '#core/ids.ts'
-import type { CompiledRuleset } from '#core/push/evaluate.ts'
+import { compiledRulesOf } from '#services/push-rules/stored-push-rules.ts'
 import { type Notification, scanForNotifications } from '#services/unread/notification-scan.ts'
 import type { ReadTx } from '#store/store.ts'
 import type { EventNid } from '#store/types/events.ts'
@@ -18,11 +18,6 @@ export type UnreadCounts = {
 }
 
 export type UnreadUser = { readonly userNid: UserNid; readonly userId: UserId }
-
-type Deps = {
-  /** The user's push rules as of the snapshot. */
-  readonly pushRules: (tx: ReadTx, user: UnreadUser) => Promise<CompiledRuleset>
-}
 
 /** What one user has not read in one room, as far as `position`. */
 type Unread = {
@@ -45,15 +40,10 @@ const REMEMBERED_NOTIFICATIONS_MAX = 1_000_000
  * nothing is stored.
  */
 export class UnreadService {
-  readonly #deps: Deps
   readonly #remembered = new LRUCache<string, Unread>({
     maxSize: REMEMBERED_NOTIFICATIONS_MAX,
     sizeCalculation: (unread) => 1 + unread.notifications.size,
   })
-
-  constructor(deps: Deps) {
-    this.#deps = deps
-  }
 
   /** The counts of a room that the user is joined to, as of log position `position`, that of the snapshot `tx`. */
   async counts(tx: ReadTx, user: UnreadUser, room: RoomNid, position: number): Promise<UnreadCounts> {
@@ -84,7 +74,7 @@ export class UnreadService {
           notifications: new Map(),
         }
     if (unread.position < position) {
-      const rules = await this.#deps.pushRules(tx, user)
+      const rules = await compiledRulesOf(tx, user.userNid, user.userId)
       const scan = await scanForNotifications(tx, {
         user,
         room,
