@@ -5,6 +5,7 @@ import { ConfigError } from '#config/problems.ts'
 import { MatrixError } from '#core/matrix-error.ts'
 import { StartError } from '../server.ts'
 import { HELP } from './help.ts'
+import type { Io } from './io.ts'
 import { start } from './start.ts'
 import { addUser } from './user-add.ts'
 import { VERSION } from './version.ts'
@@ -21,44 +22,45 @@ const OPTIONS = {
 } as const
 
 /** Runs one command. Returns the exit code: 0, 1 where it failed, 2 where arguments or settings are wrong. */
-export async function runCommand(args: readonly string[], environment: NodeJS.ProcessEnv): Promise<number> {
+export async function runCommand(args: readonly string[], io: Io): Promise<number> {
   try {
-    return await dispatch(args, environment)
+    return await dispatch(args, io)
   } catch (error) {
-    if (error instanceof UsageError) console.error(`${error.message}\n\n${HELP}`)
+    if (error instanceof UsageError) io.complain(`${error.message}\n\n${HELP}`)
     else if (error instanceof ConfigError || error instanceof StartError || error instanceof MatrixError)
-      console.error(error.message)
+      io.complain(error.message)
     else throw error
     return error instanceof UsageError || error instanceof ConfigError ? 2 : 1
   }
 }
 
-async function dispatch(args: readonly string[], environment: NodeJS.ProcessEnv): Promise<number> {
+async function dispatch(args: readonly string[], io: Io): Promise<number> {
   const { values, positionals } = parse(args)
-  const config = () => loadConfig(values.config ?? null, environment)
+  const config = () => loadConfig(values.config ?? null, io.environment)
   const [command, name] = commandOf(positionals)
   switch (values.help === true ? 'help' : command) {
     case 'start':
       return start(config())
     case 'config check':
       config()
-      console.log('The settings are right')
+      io.print('The settings are right')
       return 0
     case 'config example':
-      console.log(exampleConfig().trimEnd())
+      io.print(exampleConfig().trimEnd())
       return 0
     case 'user add':
       if (name === undefined) throw new UsageError('hearth user add needs a name')
-      return addUser(config(), name, {
+      return addUser(config(), io, {
+        localpart: name,
         password: values.password ?? null,
         fromStdin: values['password-stdin'] === true,
         admin: values.admin === true,
       })
     case 'version':
-      console.log(VERSION)
+      io.print(VERSION)
       return 0
     case 'help':
-      console.log(HELP)
+      io.print(HELP)
       return 0
     default:
       throw new UsageError(`hearth knows no command '${positionals.join(' ')}'`)

@@ -7,8 +7,7 @@ import { VERSION } from './version.ts'
 /** `hearth start`: runs until SIGINT or SIGTERM, then ends in order; a second signal ends at once. */
 export async function start(config: Config): Promise<number> {
   const log = makeLogger(config.log)
-  const { promise: signalled, resolve } = Promise.withResolvers<NodeJS.Signals>()
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, resolve)
+  const signalled = firstSignal()
   const server = await startServer(config, { clock: Date.now, randomBytes, log })
   for (const section of config.without_effect) log.warn(`The setting ${section} has no effect yet`)
   if (config.rate_limits === false) log.warn('Rate limits are off')
@@ -18,8 +17,21 @@ export async function start(config: Config): Promise<number> {
   if (firstRun !== null) log.info(`There is no administrator yet. Make one here, once: ${firstRun}`)
   const signal = await signalled
   log.info(`Stopping on ${signal}; once more to stop at once`)
-  for (const again of ['SIGINT', 'SIGTERM'] as const) process.on(again, () => process.exit(1))
   await server.stop()
   log.info('Stopped')
   return 0
+}
+
+/** Resolves with the first SIGINT or SIGTERM; the next one ends the process there and then. */
+function firstSignal(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    let isSecond = false
+    const onSignal = (signal: NodeJS.Signals) => {
+      if (isSecond) process.exit(1)
+      isSecond = true
+      resolve(signal)
+    }
+    process.on('SIGINT', onSignal)
+    process.on('SIGTERM', onSignal)
+  })
 }

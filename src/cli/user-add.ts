@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { text as readAll } from 'node:stream/consumers'
 import { pino } from 'pino'
 import type { Config } from '#config/schema.ts'
 import { encodeBase64Url } from '#core/crypto.ts'
 import { openServices } from '../server.ts'
+import type { Io } from './io.ts'
 
 /** 20 letters: more than anybody guesses, few enough to be copied by hand. */
 const PASSWORD_BYTES = 15
@@ -14,14 +14,15 @@ const PASSWORD_BYTES = 15
  */
 export async function addUser(
   config: Config,
-  localpart: string,
-  options: { password: string | null; fromStdin: boolean; admin: boolean },
+  io: Io,
+  wish: { localpart: string; password: string | null; fromStdin: boolean; admin: boolean },
 ): Promise<number> {
-  const given = options.fromStdin ? (await readAll(process.stdin)).replace(/\r?\n$/, '') : options.password
+  const { localpart, admin } = wish
+  const given = wish.fromStdin ? (await io.readInput()).replace(/\r?\n$/, '') : wish.password
   const password = given ?? encodeBase64Url(randomBytes(PASSWORD_BYTES))
   const log = pino({ level: 'error' }, pino.destination({ dest: 2, sync: true }))
   await using opened = await openServices(config, { clock: Date.now, randomBytes, log })
-  const { userId } = await opened.services.accounts.createAccount({ localpart, password, admin: options.admin })
-  console.log(given === null ? `${userId} ${password}` : userId)
+  const { userId } = await opened.services.accounts.createAccount({ localpart, password, admin })
+  io.print(given === null ? `${userId} ${password}` : userId)
   return 0
 }

@@ -1,5 +1,7 @@
 import type { Caller } from '#services/accounts/caller.ts'
 
+export type { Caller }
+
 /** Where a request came from; kept as "last seen" of the device. */
 export type Origin = { readonly ip: string; readonly userAgent: string | null }
 

@@ -1,0 +1,117 @@
+/** The `hearth` command as its users meet it: exit codes, messages, signals. */
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { startHearth } from '#test/harness/hearth-process.ts'
+import { runCommand } from '../src/cli/run-command.ts'
+
+let folder: string
+before(() => {
+  folder = mkdtempSync(join(tmpdir(), 'hearth-cli-'))
+  writeFileSync(join(folder, 'hearth.yaml'), 'listeners: [{ port: 0 }]\npassword_hash: { memory_kib: 8, passes: 1 }\n')
+  writeFileSync(join(folder, 'wrong.yaml'), 'log:\n  levle: info\n')
+})
+after(() => rmSync(folder, { recursive: true }))
+
+/** Runs a command in this process, with its settings in `file`. */
+async function hearth(args: string[], file: string | null = null, input = '') {
+  const printed: string[] = []
+  const complained: string[] = []
+  const code = await runCommand(file === null ? args : [...args, '--config', join(folder, file)], {
+    environment: {},
+    print: (line) => printed.push(line),
+    complain: (line) => complained.push(line),
+    readInput: async () => input,
+  })
+  return { code, out: printed.join('\n'), err: complained.join('\n').replaceAll(`${folder}/`, '') }
+}
+
+const READY = /Listening on (http:\/\/127\.0\.0\.1:(\d+))[\s\S]*There is no administrator yet[^\n]*: (\S+)\n/
+const start = () => startHearth(['start', '--config', 'hearth.yaml'], { cwd: folder, ready: READY })
+
+describe('hearth', () => {
+  it('refuses wrong settings with exit code 2, naming file, line and key', async () => {
+    for (const command of [['start'], ['config', 'check'], ['user', 'add', 'x']]) {
+      const { code, err, out } = await hearth(command, 'wrong.yaml')
+      assert.equal(code, 2)
+      assert.equal(err, 'wrong.yaml:2: log.levle: is no setting; did you mean level?')
+      assert.equal(out, '')
+    }
+  })
+
+  it('accepts right ones', async () => {
+    assert.equal((await hearth(['config', 'check'], 'hearth.yaml')).code, 0)
+  })
+
+  it('prints an example that it accepts', async () => {
+    const { out } = await hearth(['config', 'example'])
+    writeFileSync(join(folder, 'example.yaml'), out)
+    assert.equal((await hearth(['config', 'check'], 'example.yaml')).code, 0)
+  })
+
+  it('refuses what it does not know with exit code 2, and helps', async () => {
+    for (const args of [
+      ['frobnicate'],
+      ['config'],
+      ['user', 'add'],
+      ['start', 'now'],
+      ['start', '--frob'],
+      ['user', 'add', 'a', 'b'],
+    ]) {
+      const { code, err } = await hearth(args)
+      assert.equal(code, 2, args.join(' '))
+      assert.match(err, /hearth start/)
+    }
+    assert.equal((await hearth(['help'])).code, 0)
+    assert.match((await hearth(['version'])).out, /^\d+\.\d+\.\d+$/)
+  })
+
+  it('makes accounts, and says why not', async () => {
+    const add = (...args: string[]) => hearth(['user', 'add', ...args], 'hearth.yaml')
+    assert.match((await add('ann')).out, /^@ann:localhost \S{20}$/)
+    assert.equal((await add('ben', '--password', 'secret')).out, '@ben:localhost')
+    const fromInput = await hearth(['user', 'add', 'cat', '--password-stdin'], 'hearth.yaml', 'secret\n')
+    assert.equal(fromInput.out, '@cat:localhost')
+    const taken = await add('ann')
+    assert.deepEqual([taken.code, taken.out], [1, ''])
+    assert.match(taken.err, /taken/)
+    assert.equal((await add('a b')).code, 1)
+  })
+})
+
+describe('hearth start', () => {
+  it('prints where it listens and the one-time address, and stops in order on SIGTERM', async () => {
+    const { child, match, exited } = await start()
+    assert.equal((await fetch(`${match[1]}/health`)).status, 200)
+    assert.equal((await fetch(`${match[1]}/_matrix/client/versions`)).status, 200)
+    assert.match(match[3]!, /\/_hearth\/first-run\/first_/)
+    assert.equal(statSync(join(folder, 'data')).mode & 0o777, 0o700)
+    // Meanwhile a second one names the listener whose port is taken.
+    writeFileSync(join(folder, 'taken.yaml'), `listeners: [{ port: ${match[2]} }]\n`)
+    const { code, err } = await hearth(['start'], 'taken.yaml')
+    assert.equal(code, 1)
+    assert.match(err, /listeners\.0: can't listen on 127\.0\.0\.1, port \d+: .*EADDRINUSE/)
+    child.kill('SIGTERM')
+    assert.equal(await exited, 0)
+  })
+
+  it('stops in order on SIGINT, and at once on a second signal', async () => {
+    const { child, match, exited, output } = await start()
+    // A request whose body never comes keeps the orderly stop waiting.
+    const socket = connect(Number(match[2]), '127.0.0.1')
+    socket.on('error', () => {})
+    const head =
+      'POST /_matrix/client/v3/login HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n'
+    socket.write(head)
+    await new Promise((resolve) => socket.once('data', resolve))
+    child.kill('SIGINT')
+    while (!output().includes('Stopping')) await new Promise((resolve) => child.stdout!.once('data', resolve))
+    child.kill('SIGTERM')
+    assert.equal(await exited, 1)
+    assert.ok(!output().includes('Stopped'))
+    socket.destroy()
+  })
+})
