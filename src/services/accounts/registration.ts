@@ -1,6 +1,7 @@
 import type { DeviceId, ServerName, UserId } from '#core/ids.ts'
 import { forbidden, missingParam } from '#core/matrix-error.ts'
 import type { Accounts } from '#services/accounts/accounts.ts'
+import { KeyedTurns } from '#services/accounts/keyed-turns.ts'
 import { localUserId, newUserId } from '#services/accounts/local-users.ts'
 import type { Passwords } from '#services/accounts/passwords.ts'
 import { type RandomBytes, randomLetters } from '#services/accounts/secrets.ts'
@@ -46,6 +47,8 @@ export class Registration {
   readonly #accounts: Accounts
   readonly #passwords: Passwords
   readonly #sessions: Sessions
+  /** By user id, so that a crowd after one name waits for its fate instead of hashing a password each. */
+  readonly #turns = new KeyedTurns()
 
   constructor(deps: Deps) {
     this.#store = deps.store
@@ -78,11 +81,13 @@ export class Registration {
    */
   async register(request: RegistrationRequest): Promise<Registered> {
     const userId = request.username === null ? this.#chosenUserId('u') : newUserId(request.username, this.#serverName)
-    if (request.password === null) throw missingParam("'password' is missing")
-    // Spares the hash where the name is taken anyway.
-    await this.#accounts.assertFree(userId)
-    const passwordHash = await this.#passwords.hash(request.password)
-    return this.#save(userId, { passwordHash, admin: request.admin, guest: false }, request.session)
+    const { password, admin, session } = request
+    if (password === null) throw missingParam("'password' is missing")
+    return this.#turns.take(userId, async () => {
+      await this.#accounts.assertFree(userId)
+      const passwordHash = await this.#passwords.hash(password)
+      return this.#save(userId, { passwordHash, admin, guest: false }, session)
+    })
   }
 
   /** @throws MatrixError M_FORBIDDEN when guests aren't wanted */
