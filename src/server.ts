@@ -8,6 +8,7 @@ import { encodeBase64Url } from '#core/crypto.ts'
 import type { ServerName } from '#core/ids.ts'
 import { discoverEndpoints } from '#kit/discover.ts'
 import { HttpServer } from '#kit/http-server.ts'
+import { LongPolls } from '#kit/long-polls.ts'
 import { Metrics } from '#kit/metrics.ts'
 import type { Services } from '#kit/services.ts'
 import { type AccountSettings, accountServices } from '#services/accounts/account-services.ts'
@@ -95,6 +96,7 @@ export async function startServer(config: Config, surroundings: Surroundings): P
   await using started = new AsyncDisposableStack()
   const { services } = started.use(await openServices(config, surroundings))
   const found = await discoverEndpoints(join(import.meta.dirname, 'edge'))
+  const longPolls = new LongPolls(services.sessions)
   const addresses: ListenerAddress[] = []
   const servers: HttpServer[] = []
   // All listeners stop at the same time, each with its own ten seconds.
@@ -107,6 +109,7 @@ export async function startServer(config: Config, surroundings: Surroundings): P
       services,
       authenticate: (token, origin) => services.sessions.authenticate(token, origin),
       limiter: services.limiter,
+      longPolls,
       log: surroundings.log,
       metrics: services.metrics,
       trustedProxies: config.trusted_proxies,

@@ -6,6 +6,7 @@ import { unknownToken } from '#core/matrix-error.ts'
 import type { Authenticate } from '#kit/caller.ts'
 import type { Endpoint } from '#kit/endpoint.ts'
 import { HttpServer } from '#kit/http-server.ts'
+import { LongPolls } from '#kit/long-polls.ts'
 import { Metrics } from '#kit/metrics.ts'
 import type { Services } from '#kit/services.ts'
 import { RateLimiter } from '#services/rate-limiter.ts'
@@ -50,6 +51,7 @@ export async function startKitServer(
     limiter: new RateLimiter({ limits: { ...RATE_LIMITS, ...options.limits }, clock: () => now }),
     log: pino({ level: 'debug' }, { write: (line: string) => logged.push(line) }),
     metrics,
+    longPolls: new LongPolls({ onRevoked: () => () => {} }),
     trustedProxies: options.trustedProxies ?? [],
     tls: null,
     requestIdPrefix: 'test',

@@ -45,6 +45,8 @@ type Contract<A extends Auth, P extends TProperties, Q extends TProperties, B ex
   /** `form` reads `application/x-www-form-urlencoded` by the grammar of the query: for our own pages. */
   readonly bodyFormat?: 'json' | 'form'
   readonly bodyBytesMax?: number
+  /** The answer may wait for news: when the caller's session ends meanwhile, it is 401 `M_UNKNOWN_TOKEN`. */
+  readonly longPoll?: boolean
   /** Returns the JSON of a 200, or an `Answer`. Throws `MatrixError` for every expected failure. */
   handle(input: Input<A, P, Q, B>, services: Services): Promise<object | Answer> | object | Answer
 }
@@ -62,6 +64,7 @@ export type Endpoint = {
   readonly numbers: 'plain' | 'lossless'
   readonly bodyFormat: 'json' | 'form'
   readonly bodyBytesMax: number
+  readonly longPoll: boolean
   handle(input: AnyInput, services: Services): Promise<object | Answer> | object | Answer
 }
 
@@ -96,6 +99,7 @@ export function endpoint<
     numbers: contract.numbers ?? 'plain',
     bodyFormat: contract.bodyFormat ?? 'json',
     bodyBytesMax: contract.bodyBytesMax ?? BODY_BYTES_MAX,
+    longPoll: contract.longPoll ?? false,
     handle: contract.handle as Endpoint['handle'],
   }
 }

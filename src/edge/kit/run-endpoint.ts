@@ -4,6 +4,7 @@ import { Answer } from '#kit/answer.ts'
 import { accessToken, authenticateRequest } from '#kit/authentication.ts'
 import type { Authenticate, Origin } from '#kit/caller.ts'
 import type { Endpoint } from '#kit/endpoint.ts'
+import type { LongPolls } from '#kit/long-polls.ts'
 import { parseQueryString } from '#kit/query-string.ts'
 import { type InputReader, inputReader } from '#kit/read-input.ts'
 import { addressKey } from '#kit/request-address.ts'
@@ -14,6 +15,7 @@ export type RunDeps = {
   readonly services: Services
   readonly authenticate: Authenticate
   readonly limiter: RateLimiter
+  readonly longPolls: LongPolls
 }
 
 /** A request as it came, before any of it is believed. */
@@ -40,7 +42,7 @@ export class EndpointRunner {
   /** Throws `MatrixError` for expected failures. */
   async run(request: RawRequest): Promise<Answer> {
     const { endpoint } = this
-    const { services, authenticate, limiter } = this.#deps
+    const { services, authenticate, limiter, longPolls } = this.#deps
     const { ip, userAgent, signal } = request
     const query = parseQueryString(request.queryString)
     const token = accessToken(request.authorization, query)
@@ -55,7 +57,10 @@ export class EndpointRunner {
       ip,
       userAgent,
     }
-    const answer = await endpoint.handle(input, services)
+    const answer =
+      endpoint.longPoll && caller !== null
+        ? await longPolls.run(caller, signal, async (signal) => endpoint.handle({ ...input, signal }, services))
+        : await endpoint.handle(input, services)
     return answer instanceof Answer ? answer : new Answer(200, JSON_HEADERS, JSON.stringify(answer))
   }
 }

@@ -13,6 +13,7 @@ export default endpoint({
   path: '/_matrix/client/v3/events',
   auth: 'user-or-guest',
   rateLimit: false,
+  longPoll: true,
   query: { from: Type.Optional(Type.String()), timeout: Type.Optional(tCount), room_id: Type.Optional(tRoomId) },
 
   handle({ query, caller, signal }, { eventStream }) {

@@ -17,6 +17,7 @@ export default endpoint({
   path: '/_matrix/client/v3/sync',
   auth: 'user-or-guest',
   rateLimit: false,
+  longPoll: true,
   query: {
     filter: Type.Optional(Type.String()),
     since: Type.Optional(Type.String()),
