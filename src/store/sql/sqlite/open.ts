@@ -2,8 +2,10 @@ import { chmodSync, closeSync, mkdirSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 
+/** Events of about a kilobyte waste less of a page of this size than of the usual 4096. Fixed when the file is made. */
+const PAGE_BYTES = 8192
 /** Pages of the write-ahead log before it is copied into the database: fewer, larger checkpoints. */
-const CHECKPOINT_PAGES = 8000
+const CHECKPOINT_PAGES = 4000
 /** What is left of the log's file after a checkpoint. */
 const LOG_FILE_BYTES_MAX = 64 * 1024 * 1024
 const WRITER_CACHE_KIB = 64 * 1024
@@ -20,6 +22,7 @@ export function openWriter(path: string): DatabaseSync {
   chmodSync(path, 0o600)
   const database = new DatabaseSync(path, { timeout: OPEN_BUSY_MS, enableForeignKeyConstraints: true })
   database.exec(`
+    PRAGMA page_size = ${PAGE_BYTES};
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
     PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES};
