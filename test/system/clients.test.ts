@@ -95,12 +95,10 @@ describe('people and a bot talk', () => {
     const { event_id: reactionId } = await bob.sendEvent(roomId, EventType.Reaction, {
       'm.relates_to': { rel_type: RelationType.Annotation, event_id: eventId, key: '🍲' },
     })
-    await eventIn(alice, reactionId)
-    const relations = await alice.relations(roomId, eventId, RelationType.Annotation, EventType.Reaction)
-    assert.deepEqual(
-      relations.events.map((event) => event.getId()),
-      [reactionId],
-    )
+    const reaction = await eventIn(alice, reactionId)
+    assert.deepEqual(reaction.getRelation(), { rel_type: 'm.annotation', event_id: eventId, key: '🍲' })
+    const reactions = (await roomOf(alice)).relations.getChildEventsForEvent(eventId, 'm.annotation', 'm.reaction')
+    assert.equal(reactions?.getRelations().length, 1)
 
     await alice.redactEvent(roomId, eventId)
     await until('the redaction', () => edited.isRedacted())
@@ -151,6 +149,7 @@ describe('people and a bot talk', () => {
     await carol.joinRoom(roomId)
     await started(carol)
     const room = await roomOf(carol)
+    await room.loadMembersIfNeeded()
     assert.deepEqual(
       room
         .getJoinedMembers()

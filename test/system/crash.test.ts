@@ -26,7 +26,7 @@ onEachDatabase('crash', (database) => {
     test.diagnostic(`HEARTH_TEST_SEED=${seed()}`)
     await using hearth = await Hearth.start({ database })
     const anyone = new Api(hearth.url)
-    const users = await Promise.all(Array.from({ length: USERS }, (_, i) => anyone.register(`user${i}`)))
+    const users = await anyone.registerAll(Array.from({ length: USERS }, (_, i) => `user${i}`))
     const reader = await anyone.register('reader')
     const rooms: string[] = []
     for (let i = 0; i < ROOMS; i++) rooms.push(await users[0]!.createRoom({ preset: 'public_chat' }))

@@ -25,7 +25,7 @@ onEachDatabase('order', (database) => {
     const owner = await anyone.register('owner')
     const rooms: string[] = []
     for (let i = 0; i < ROOMS; i++) rooms.push(await owner.createRoom({ preset: 'public_chat' }))
-    const senders = await Promise.all(Array.from({ length: SENDERS }, (_, i) => anyone.register(`sender${i}`)))
+    const senders = await anyone.registerAll(Array.from({ length: SENDERS }, (_, i) => `sender${i}`))
     for (const roomId of rooms) await Promise.all(senders.map((sender) => sender.join(roomId)))
     const readers = await Promise.all(
       READER_LIMITS.map(async (limit, i) => {

@@ -18,7 +18,7 @@ onEachDatabase('stop', (database) => {
   it('T17: each accepted request is answered, the exit is quick and clean', async (test) => {
     await using hearth = await Hearth.start({ database })
     const anyone = new Api(hearth.url)
-    const users = await Promise.all(Array.from({ length: USERS }, (_, i) => anyone.register(`user${i}`)))
+    const users = await anyone.registerAll(Array.from({ length: USERS }, (_, i) => `user${i}`))
     const roomId = await users[0]!.createRoom({ preset: 'public_chat' })
     const sendRoom = await users[0]!.createRoom({ preset: 'public_chat' })
     // The pollers aren't in the room of the sends: only the stop ends their wait.

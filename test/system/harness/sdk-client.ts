@@ -1,15 +1,19 @@
 /** matrix-js-sdk as Element uses it, without a browser: its own sync loop and its own store in memory. */
 import { ClientEvent, createClient, type MatrixClient, SyncState } from 'matrix-js-sdk'
-import { logger } from 'matrix-js-sdk/lib/logger.js'
+import { logger as sdkLogger } from 'matrix-js-sdk/lib/logger.js'
 
-// The SDK tells its whole life on the console.
-;(logger as unknown as { setLevel(level: string): void }).setLevel('silent')
+// The SDK tells its whole life on the console, partly past the logger that a client is given.
+const logger = { trace() {}, debug() {}, info() {}, warn() {}, error() {}, getChild: () => logger }
+Object.defineProperties(
+  sdkLogger,
+  Object.fromEntries(Object.entries(logger).map(([name, value]) => [name, { value, writable: true }])),
+)
 
 const PASSWORD = 'sesame'
 
 /** Makes an account the way the SDK's users do: asks, is told the flows, answers with the dummy stage. */
 export async function registerWithSdk(baseUrl: string, username: string): Promise<MatrixClient> {
-  const session = await createClient({ baseUrl }).registerRequest({
+  const session = await createClient({ baseUrl, logger }).registerRequest({
     username,
     password: PASSWORD,
     auth: { type: 'm.login.dummy' },
@@ -19,7 +23,7 @@ export async function registerWithSdk(baseUrl: string, username: string): Promis
 
 /** A new device of an account. */
 export async function loginWithSdk(baseUrl: string, username: string): Promise<MatrixClient> {
-  const session = await createClient({ baseUrl }).loginRequest({
+  const session = await createClient({ baseUrl, logger }).loginRequest({
     type: 'm.login.password',
     identifier: { type: 'm.id.user', user: username },
     password: PASSWORD,
@@ -36,6 +40,7 @@ function signedIn(baseUrl: string, { user_id, access_token, device_id }: Session
     accessToken: access_token,
     deviceId: device_id,
     timelineSupport: true,
+    logger,
   })
 }
 
