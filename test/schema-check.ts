@@ -11,7 +11,8 @@ type Data = { readonly $defs: object; readonly operations: readonly Operation[] 
 const FILE = join(ROOT, '..', 'shared', 'spec', 'operations.json')
 
 const data = existsSync(FILE) ? (JSON.parse(readFileSync(FILE, 'utf8')) as Data) : null
-const operations = new Map(data?.operations.map((operation) => [operation.id, operation]))
+// Some ids exist in two APIs; the client's stand first in the data, and count here.
+const operations = new Map(data?.operations.toReversed().map((operation) => [operation.id, operation]))
 // The specification's formats (mx-user-id …) are not JSON Schema's; its examples and extensions mean nothing here.
 const ajv = new Ajv2020({ strict: false, validateFormats: false, allErrors: true })
 const validators = new Map<string, ValidateFunction>()

@@ -37,7 +37,13 @@ type Deps = {
   readonly typing: TypingService
 }
 
-type Built = EventsAnswer & { readonly to: number; readonly interest: Interest }
+type News = {
+  readonly chunk: readonly JsonObject[]
+  /** How far the chunk reaches: not to the end where there is too much for one answer. */
+  readonly to: number
+  readonly rooms: ReadonlySet<RoomNid>
+}
+type Built = News & { readonly end: StreamToken; readonly now: number }
 
 /**
  * `GET /events`: the event stream as it was before `/sync`, and still is for peeking into rooms ("Room Previews"). All
@@ -57,11 +63,16 @@ export class EventStream {
    */
   async listen(request: EventsRequest, signal: AbortSignal): Promise<EventsAnswer> {
     const deadline = performance.now() + Math.min(request.timeoutMs, EVENTS_TIMEOUT_MS_MAX)
-    const from = await this.#deps.store.read((tx) => this.#startOf(tx, request))
+    let from = await this.#deps.store.read((tx) => this.#startOf(tx, request))
+    const start = request.from ?? formatToken(from)
     for (;;) {
-      const { start, end, chunk, to, interest } = await this.#build(request, from)
+      const { chunk, rooms, to, now, end } = await this.#build(request, from)
       const left = deadline - performance.now()
-      if (chunk.length > 0 || left <= 0 || signal.aborted) return { start: request.from ?? start, end, chunk }
+      if (chunk.length > 0 || left <= 0 || signal.aborted) return { start, end: formatToken(end), chunk }
+      // Nothing so far: the answer that is waited for need not look there again.
+      from = end
+      if (to < now) continue
+      const interest: Interest = { userNid: request.viewer.userNid, rooms }
       await this.#deps.notifier.wait(interest, to, left, signal)
     }
   }
@@ -77,45 +88,33 @@ export class EventStream {
   }
 
   #build(request: EventsRequest, from: StreamToken): Promise<Built> {
-    const typing = { epoch: this.#deps.typing.epoch, sequence: this.#deps.typing.sequence }
+    const { epoch, sequence } = this.#deps.typing
     return this.#deps.store.read(async (tx) => {
       const now = await tx.position()
-      const entries = await tx.log.between(from.position, now, ENTRIES_PER_ANSWER_MAX)
-      const to = entries.length < ENTRIES_PER_ANSWER_MAX ? now : (entries.at(-1)?.position ?? now)
-      const stretch = { from: from.position, to }
-      const { chunk, rooms } =
+      const stretch = { from: from.position, to: now }
+      const news =
         request.roomId === null
-          ? await this.#ofUser(tx, request.viewer, stretch, entries, from)
+          ? await this.#ofUser(tx, request.viewer, stretch, from)
           : await this.#ofRoom(tx, request.viewer, stretch, request.roomId)
-      return {
-        start: formatToken(from),
-        end: formatToken({ kind: 'stream', position: to, ...typing }),
-        chunk,
-        to,
-        interest: { userNid: request.viewer.userNid, rooms },
-      }
+      return { ...news, now, end: { kind: 'stream', position: news.to, epoch, sequence } }
     })
   }
 
-  async #ofRoom(tx: ReadTx, viewer: Viewer, stretch: Stretch, roomId: RoomId) {
+  async #ofRoom(tx: ReadTx, viewer: Viewer, stretch: Stretch, roomId: RoomId): Promise<News> {
     const access = await accessToRoom(tx, roomId, viewer)
-    const rows = await eventsOfRoom(tx, access, stretch)
+    const { rows, to } = await eventsOfRoom(tx, access, stretch)
     const chunk = await this.#deps.clientEvents.serialise(tx, rows, viewer, { withRoomId: true })
-    return { chunk, rooms: new Set([access.room.nid]) }
+    return { chunk, to, rooms: new Set([access.room.nid]) }
   }
 
-  async #ofUser(
-    tx: ReadTx,
-    viewer: Viewer,
-    stretch: Stretch,
-    entries: Parameters<typeof newsOfUser>[3],
-    from: StreamToken,
-  ) {
+  async #ofUser(tx: ReadTx, viewer: Viewer, { from, to: now }: Stretch, since: StreamToken): Promise<News> {
+    const entries = await tx.log.between(from, now, ENTRIES_PER_ANSWER_MAX)
+    const to = entries.length < ENTRIES_PER_ANSWER_MAX ? now : (entries.at(-1)?.position ?? now)
     const joined = await tx.memberships.ofUser(viewer.userNid, ['join'])
     const rooms = new Set(joined.map(({ roomNid }) => roomNid))
-    const { rows, others } = await newsOfUser(tx, viewer, stretch, entries)
+    const { rows, others } = await newsOfUser(tx, viewer, { from, to }, entries)
     const events = await this.#deps.clientEvents.serialise(tx, rows, viewer, { withRoomId: true })
-    return { chunk: [...events, ...others, ...(await this.#typing(tx, rooms, from))], rooms }
+    return { chunk: [...events, ...others, ...(await this.#typing(tx, rooms, since))], to, rooms }
   }
 
   async #typing(tx: ReadTx, joined: ReadonlySet<RoomNid>, from: StreamToken): Promise<JsonObject[]> {

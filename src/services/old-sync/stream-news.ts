@@ -11,7 +11,7 @@ import type { LogEntry } from '#store/types/log.ts'
 import type { MembershipRow } from '#store/types/memberships.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
 
-/** How much of the log one answer covers; the next one goes on from there. */
+/** How many log entries, or events of one room, one answer covers; the next one goes on from there. */
 export const ENTRIES_PER_ANSWER_MAX = 500
 
 /** A stretch of the log: `from < position ≤ to`. */
@@ -52,21 +52,26 @@ export async function newsOfUser(
   return { rows: rows.toSorted((a, b) => (a.position ?? 0) - (b.position ?? 0)), others }
 }
 
-/** The readable events of one room in a stretch of the log. */
-export async function eventsOfRoom(tx: ReadTx, access: RoomAccess, { from, to }: Stretch): Promise<EventRow[]> {
+/** The readable events of one room in a stretch of the log, and how far they reach when there are too many for one answer. */
+export async function eventsOfRoom(
+  tx: ReadTx,
+  access: RoomAccess,
+  { from, to }: Stretch,
+): Promise<{ readonly rows: EventRow[]; readonly to: number }> {
   const { nid } = access.room
-  const rows = await tx.events.timeline({
+  const page = await tx.events.timeline({
     room: nid,
     direction: 'forwards',
     afterRank: await tx.events.rankAt(nid, from),
     untilPosition: Math.min(to, access.until),
     limit: ENTRIES_PER_ANSWER_MAX,
   })
-  return readableEvents(
+  const rows = await readableEvents(
     tx,
     access,
-    rows.filter(({ position }) => position !== null && position > from),
+    page.filter(({ position }) => position !== null && position > from),
   )
+  return { rows, to: page.length < ENTRIES_PER_ANSWER_MAX ? to : (page.at(-1)?.position ?? to) }
 }
 
 /** Ephemeral events are named with their room here, since no section of the answer does. */
@@ -85,7 +90,7 @@ async function eventsForMember(tx: ReadTx, user: Reader, row: MembershipRow, str
   const roomId = (await tx.rooms.roomIds([row.roomNid])).get(row.roomNid)
   const access = roomId === undefined ? null : await findAccess(tx, roomId, user)
   const mayRead = access !== null && row.membership !== 'invite' && row.membership !== 'knock'
-  const readable = mayRead ? await eventsOfRoom(tx, access, stretch) : []
+  const readable = mayRead ? (await eventsOfRoom(tx, access, stretch)).rows : []
   const events = readable.filter(({ position }) => row.membership !== 'join' || (position ?? 0) >= row.since)
   if (!isNews || events.some(({ nid }) => nid === row.eventNid)) return events
   const own = (await tx.events.byNids([row.eventNid])).get(row.eventNid)

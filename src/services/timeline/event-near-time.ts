@@ -4,7 +4,7 @@ import type { ReadTx } from '#store/store.ts'
 import type { EventRow } from '#store/types/events.ts'
 
 /** How many events nearest to the time are tried, one after another, for one that the user may read. */
-const NEAR_EVENTS_MAX = 200
+const NEAR_EVENTS_MAX = 50
 
 /**
  * The event closest to a time that the user may read: at or after it (`forwards`), or at or before it (`backwards`).
