@@ -1,6 +1,6 @@
 import { type Event, stateMapKey } from '#core/event/event.ts'
 import type { UserId } from '#core/ids.ts'
-import { isJsonObject, type JsonObject, type JsonValue } from '#core/json/value.ts'
+import { isJsonObject, type JsonArray, type JsonObject, type JsonValue } from '#core/json/value.ts'
 import type { RoomVersionRules } from '#core/room-versions.ts'
 import type { Random } from '#test/generators/random.ts'
 
@@ -121,13 +121,20 @@ function changedLevels(context: ActionContext): JsonObject {
     const kind = random.weighted({ user: 8, property: 3, event: 3, notification: 1 })
     if (kind === 'property') {
       content[random.pick(['ban', 'kick', 'invite', 'redact', 'state_default', 'users_default'])] = level(context)
-    } else if (kind === 'user') content['users'] = changedEntry(content['users'], random.pick(USERS), context)
+    } else if (kind === 'user') content['users'] = changedEntry(content['users'], userWithLevel(context), context)
     else if (kind === 'event') {
       const type = random.pick(['m.room.topic', 'm.room.name', 'm.room.power_levels'])
       content['events'] = changedEntry(content['events'], type, context)
     } else content['notifications'] = changedEntry(content['notifications'], 'room', context)
   }
   return content
+}
+
+/** Creators of version 12 can't be given a level. Synapse's resolver fails on an event that tries. */
+function userWithLevel({ rules, random, stateEvent }: ActionContext): UserId {
+  if (!rules.auth.privilegedCreators) return random.pick(USERS)
+  const others = stateEvent(stateMapKey('m.room.create', ''))?.content['additional_creators'] ?? []
+  return random.pick(USERS.filter((userId) => userId !== CREATOR && !(others as JsonArray).includes(userId)))
 }
 
 function changedEntry(map: JsonValue | undefined, key: string, context: ActionContext): JsonObject {

@@ -44,6 +44,8 @@ type Branch = {
 const FORKS_MIN = 2
 const BRANCHES_MAX = 4
 const EVENTS_IN_PRELUDE = 8
+/** Outdated, these do the most harm. */
+const POWER_KEYS = ['m.room.power_levels\0', 'm.room.join_rules\0']
 const ATTEMPTS_MAX = 50
 const ATTEMPT_STRIDE = 1_000_003
 
@@ -246,8 +248,10 @@ class RoomGraph {
   #misremembered(state: StateMap): StateMap {
     const random = this.#random
     const told = new Map(state)
-    if (!random.chance(0.3)) return told
-    const [key] = random.pick([...state].filter(([entry]) => !entry.startsWith('m.room.create\0')))
+    if (!random.chance(0.4)) return told
+    const keys = [...state.keys()].filter((entry) => !entry.startsWith('m.room.create\0'))
+    const powerKeys = keys.filter((entry) => POWER_KEYS.includes(entry))
+    const key = random.pick(powerKeys.length > 0 && random.chance(0.5) ? powerKeys : keys)
     const others = [...this.#events.values()].filter((event) => {
       return event.stateKey !== null && stateMapKey(event.type, event.stateKey) === key
     })

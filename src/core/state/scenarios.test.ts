@@ -112,6 +112,22 @@ for (const version of VERSIONS) {
       assert.equal(at(state, 'org.example.own', EVE), undefined)
     })
 
+    test('who has more power acts first, whatever the clocks say', () => {
+      const room = new TestRoom(version)
+      const banBob = { type: 'm.room.member', stateKey: BOB, sender: ALICE, ts: 2_000, content: { membership: 'ban' } }
+      const banCarol = {
+        type: 'm.room.member',
+        stateKey: CAROL,
+        sender: BOB,
+        ts: 1_000,
+        content: { membership: 'ban' },
+      }
+      const states = [branch(room, () => room.put(banBob)), branch(room, () => room.put(banCarol))]
+      const state = resolved(room, states)
+      assert.equal(at(state, 'm.room.member', BOB), at(states[0] as StateMap, 'm.room.member', BOB))
+      assert.equal(at(state, 'm.room.member', CAROL), at(states[0] as StateMap, 'm.room.member', CAROL))
+    })
+
     test('new joins on a fork are checked against join rules that closed the room', () => {
       const room = new TestRoom(version)
       const closed = branch(room, () => room.joinRule('invite'))
