@@ -36,7 +36,15 @@ type Head = {
   last_position: number
   joined: number
   invited: number
+  /** The event that has the append's first transaction id. */
+  repeated: EventId | null
 }
+
+const HEAD = `SELECT head_seq, state_id, rank_max, last_position, joined, invited,
+    (SELECT events.event_id FROM transactions JOIN events ON events.nid = transactions.event_nid
+      WHERE transactions.user_nid = ? AND transactions.device_id = ? AND transactions.txn_id = ?
+        AND transactions.room_nid = rooms.nid) AS repeated
+  FROM rooms WHERE nid = ?`
 
 const FLAGS: Readonly<Record<NewEvent['verdict'], number>> = {
   accepted: 0,
@@ -69,8 +77,8 @@ export class Appender {
   }
 
   async append({ roomNid, expectedHeadSeq, events, currentState }: Append): Promise<Appended> {
-    const head = await this.#lockHead(roomNid)
-    await this.#refuseRepeated(roomNid, events)
+    const head = await this.#lockHead(roomNid, events)
+    await this.#refuseRepeated(roomNid, head, events)
     if (head.head_seq !== expectedHeadSeq) {
       throw new StaleHeadError(`Computed on head ${expectedHeadSeq} of the room, which is at ${head.head_seq}`)
     }
@@ -100,22 +108,31 @@ export class Appender {
     return { headSeq, stateId: change.stateId, events: placed.map(given) }
   }
 
-  async #lockHead(room: RoomNid): Promise<Head> {
-    const lock = this.#sql.dialect === 'postgres' ? 'FOR UPDATE' : ''
-    const head = await this.#sql.get<Head>(
-      `SELECT head_seq, state_id, rank_max, last_position, joined, invited FROM rooms WHERE nid = ? ${lock}`,
-      [room],
-    )
+  /**
+   * The room's head, locked, and with it, to save a round trip, the event that has the first transaction id already.
+   * Another process's append that was committed while we waited for the lock may be missed in that: then the head has
+   * moved, and the caller comes again.
+   */
+  async #lockHead(room: RoomNid, events: readonly NewEvent[]): Promise<Head> {
+    const first = events.find(({ transaction }) => transaction !== undefined)?.transaction
+    const head = await this.#sql.get<Head>(this.#sql.dialect === 'postgres' ? `${HEAD} FOR UPDATE` : HEAD, [
+      first?.userNid ?? null,
+      first?.deviceId ?? null,
+      first?.txnId ?? null,
+      room,
+    ])
     if (head === undefined) throw new Error(`No room has the number ${room}`)
     return head
   }
 
-  async #refuseRepeated(room: RoomNid, events: readonly NewEvent[]): Promise<void> {
+  async #refuseRepeated(room: RoomNid, head: Head, events: readonly NewEvent[]): Promise<void> {
+    if (head.repeated !== null) throw new DuplicateTransactionError(head.repeated)
     const own = new Map<string, EventId>()
     for (const { event, transaction } of events) {
       if (transaction === undefined) continue
       const key = JSON.stringify([transaction.userNid, transaction.deviceId, transaction.txnId])
-      const earlier = own.get(key) ?? (await this.#transactions.transaction({ ...transaction, room }))
+      const isFirst = own.size === 0
+      const earlier = own.get(key) ?? (isFirst ? null : await this.#transactions.transaction({ ...transaction, room }))
       if (earlier !== null) throw new DuplicateTransactionError(earlier)
       own.set(key, event.eventId)
     }
