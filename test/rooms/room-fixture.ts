@@ -36,6 +36,8 @@ export type RoomFixture = AsyncDisposable & {
   /** Milliseconds; a test may move it. */
   clock: { now: number }
   user(name: string, kind?: { isGuest?: boolean; isAdmin?: boolean }): Promise<TestUser>
+  /** The same services once more on the same store, with memories of their own. */
+  secondProcess(): Promise<RoomServices>
   /** Closes the store and opens it again, as a restart does. */
   restart(): Promise<void>
   send(
@@ -59,9 +61,8 @@ export async function roomFixture(settings: Partial<RoomSettings> = {}): Promise
   const dataDir = mkdtempSync(join(tmpdir(), 'hearth-rooms-'))
   const clock = { now: 1_700_000_000_000 }
   const errors: unknown[] = []
-  const open = async () => {
-    const store = await openStore({ database: 'sqlite', dataDir, clock: () => clock.now, log: QUIET_LOG })
-    const rooms = new RoomServices({
+  const servicesOn = (store: Store) =>
+    new RoomServices({
       store,
       signer: signerFromSeed(SERVER, 'a', new Uint8Array(32).fill(7)),
       limiter: new RateLimiter({ limits: false, clock: () => clock.now }),
@@ -70,7 +71,9 @@ export async function roomFixture(settings: Partial<RoomSettings> = {}): Promise
       onError: (error) => errors.push(error),
       settings: { defaultVersion: '12', aliasesWithoutMembership: false, ...settings },
     })
-    return { store, rooms }
+  const open = async () => {
+    const store = await openStore({ database: 'sqlite', dataDir, clock: () => clock.now, log: QUIET_LOG })
+    return { store, rooms: servicesOn(store) }
   }
   let opened = await open()
   const close = async () => {
@@ -106,8 +109,13 @@ export async function roomFixture(settings: Partial<RoomSettings> = {}): Promise
       return { userId, userNid, isGuest, isAdmin }
     },
 
+    async secondProcess() {
+      return servicesOn(opened.store)
+    },
+
     async restart() {
       await close()
+      clock.now += 1_000
       opened = await open()
     },
 

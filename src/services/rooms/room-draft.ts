@@ -27,6 +27,8 @@ export type NewOwnEvent = {
   readonly sender: UserId
   readonly content: JsonObject
   readonly redacts?: EventId
+  /** Milliseconds; the time of the clock where absent. */
+  readonly originServerTs?: number
   readonly transaction?: TransactionKey | undefined
   readonly redaction?: NonNullable<NewEvent['redaction']> | undefined
 }
@@ -127,7 +129,7 @@ export class RoomDraft {
         prev_events: tips.map((tip) => tip.reference),
         auth_events: authEvents.map(referenceTo),
         depth: nextDepth(tips),
-        origin_server_ts: this.#deps.clock(),
+        origin_server_ts: wanted.originServerTs ?? this.#deps.clock(),
         ...(wanted.redacts === undefined ? {} : { redacts: wanted.redacts }),
       },
       this.rules,

@@ -32,7 +32,10 @@ export async function upgradedPowerLevels(
   const users = new Map(Object.entries(isJsonObject(content.users) ? content.users : {}))
   if (rules.auth.privilegedCreators) {
     for (const userId of creators) users.delete(userId)
-    return { first: withTombstoneLevel({ ...content, users: Object.fromEntries(users) }, rules), last: null }
+    // Administrators could replace the old room: in the new one, that is for its creators again.
+    const events = old.rules.auth.privilegedCreators ? content.events : withoutTombstone(content.events)
+    const first = { ...content, ...(events !== undefined && { events }), users: Object.fromEntries(users) }
+    return { first: withTombstoneLevel(first, rules), last: null }
   }
   if (creator === undefined) return { first: content, last: null }
   const own = oldLevels.userLevel(creator)
@@ -50,6 +53,12 @@ export function closedPowerLevels(event: Event): JsonObject {
   const usersDefault = parseLevel(member(event.content, 'users_default'), event.rules) ?? 0
   const closed = Math.min(Math.max(50, usersDefault + 1), Number.MAX_SAFE_INTEGER)
   return { ...event.content, events_default: closed, invite: closed }
+}
+
+function withoutTombstone(events: JsonValue | undefined): JsonValue | undefined {
+  if (!isJsonObject(events)) return events
+  const { 'm.room.tombstone': _level, ...others } = events
+  return others
 }
 
 /** The levels of an event as plain integers, which old versions may have as text. */

@@ -1,9 +1,12 @@
 /** The last step: events, state, memberships, transactions and the log's entries, in one write. */
+import { limitExceeded } from '#services/rate-limiter.ts'
 import type { RoomDraft } from '#services/rooms/room-draft.ts'
 import type { Store, Tx } from '#store/store.ts'
 import { StaleHeadError } from '#store/types/events.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
 import type { StateId } from '#store/types/state.ts'
+
+const RETRY_AFTER_MS = 1_000
 
 /** Where the room stands after a commit. */
 export type Committed = { readonly headSeq: number; readonly stateId: StateId }
@@ -19,6 +22,8 @@ export function commitDraft(store: Store, draft: RoomDraft, headSeq: number): Pr
 
 /** Writes a new room, its row and all that is in its draft, as a part of a write. */
 export async function writeNewRoom(tx: Tx, draft: RoomDraft): Promise<RoomNid> {
+  // Another process made a room of version 12 that is alike in everything, down to the millisecond.
+  if ((await tx.rooms.byId(draft.roomId)) !== null) throw limitExceeded(RETRY_AFTER_MS)
   const nid = await tx.rooms.create(draft.roomId, draft.rules.version)
   await appendDraft(tx, draft, nid, 0)
   return nid
