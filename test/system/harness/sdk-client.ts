@@ -3,7 +3,7 @@ import { ClientEvent, createClient, type MatrixClient, SyncState } from 'matrix-
 import { logger as sdkLogger } from 'matrix-js-sdk/lib/logger.js'
 
 // The SDK tells its whole life on the console, partly past the logger that a client is given.
-const logger = { trace() {}, debug() {}, info() {}, warn() {}, error() {}, getChild: () => logger }
+const logger = { trace() {}, debug() {}, log() {}, info() {}, warn() {}, error() {}, getChild: () => logger }
 Object.defineProperties(
   sdkLogger,
   Object.fromEntries(Object.entries(logger).map(([name, value]) => [name, { value, writable: true }])),
