@@ -19,12 +19,11 @@ export type RoomChange = {
  * is joined to now.
  */
 export async function roomChanges(answer: SyncAnswer): Promise<{ rooms: RoomChange[]; joined: Set<RoomNid> }> {
-  const { tx, request, from, to } = answer
+  const { tx, request, from } = answer
   const user = request.viewer.userNid
   const isInitial = request.since === null
   const current = await tx.memberships.ofUser(user, ['join', 'invite', 'knock'])
-  const moved = isInitial ? [] : await tx.memberships.ofUserBetween(user, from, to)
-  const gone = isInitial ? await archived(answer) : moved.filter((row) => isOutside(row.membership) && !row.forgotten)
+  const gone = isInitial ? await archived(answer) : await leftSince(answer)
   const touched = isInitial || request.fullState ? null : await touchedRooms(answer)
 
   const wanted: MembershipRow[] = []
@@ -76,6 +75,18 @@ async function joinsOf({ tx, request, from }: SyncAnswer, row: MembershipRow) {
 /** Rooms left long ago, where the filter wants them (`include_leave`). */
 async function archived({ tx, request }: SyncAnswer): Promise<MembershipRow[]> {
   return request.filter.room.includeLeave ? tx.memberships.ofUser(request.viewer.userNid, ['leave', 'ban']) : []
+}
+
+/** Rooms left since the last sync. One that was forgotten at once is told of too: the client still shows it. */
+async function leftSince({ tx, request, from, to }: SyncAnswer): Promise<MembershipRow[]> {
+  const user = request.viewer.userNid
+  const gone: MembershipRow[] = []
+  for (const row of await tx.memberships.ofUserBetween(user, from, to)) {
+    if (!isOutside(row.membership)) continue
+    const before = row.forgotten ? await tx.memberships.at(user, row.roomNid, from) : null
+    if (!row.forgotten || (before !== null && !isOutside(before.membership))) gone.push(row)
+  }
+  return gone
 }
 
 /** Rooms with news of any kind after `from`; null when there is so much that every room is worth a look. */
