@@ -29,6 +29,13 @@ forEachDatabase('users', (test) => {
     assert.deepEqual(await store.read((tx) => tx.users.userIds([])), new Map())
   })
 
+  test('two programs at once give one number', async (open) => {
+    const [one, two] = [await open(), await open()]
+    const intern = (store: typeof one) => store.write((tx) => tx.users.intern(ALICE))
+    const numbers = await Promise.all([intern(one), intern(two), intern(one), intern(two)])
+    assert.equal(new Set(numbers).size, 1)
+  })
+
   test('an unknown number is a mistake of the program', async (open) => {
     const store = await open()
     await assert.rejects(store.read((tx) => tx.users.userId(7 as UserNid)))

@@ -1,4 +1,4 @@
-import type { ServerName } from '#core/ids.ts'
+import { ID_BYTES_MAX, type ServerName } from '#core/ids.ts'
 import { MatrixError } from '#core/matrix-error.ts'
 import { meantUserIds } from '#services/accounts/local-users.ts'
 import type { PasswordHasher } from '#services/accounts/password-hasher.ts'
@@ -33,7 +33,7 @@ export class Passwords {
    */
   async check(typedName: string, password: string): Promise<AccountRow | null> {
     const account = await this.#find(typedName)
-    const limitKey = account?.userId ?? typedName
+    const limitKey = account?.userId ?? typedName.slice(0, ID_BYTES_MAX)
     this.#limiter.check('loginFailed', limitKey)
     const stored = account?.passwordHash ?? null
     const opens = Buffer.byteLength(password) <= PASSWORD_BYTES_MAX && (await this.#hasher.verify(password, stored))
