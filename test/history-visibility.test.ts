@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { type Hearth, startHearth } from '#test/harness/hearth.ts'
 import { RoomClient } from '#test/harness/room-client.ts'
+import { assertMatchesSpec } from '#test/schema-check.ts'
 
 const VISIBILITIES = ['world_readable', 'shared', 'invited', 'joined'] as const
 type Visibility = (typeof VISIBILITIES)[number]
@@ -20,6 +21,7 @@ const READERS = {
   banned: ['invite', 'join', 'ban'],
   'left and banned later': ['invite', 'join', 'leave', 'late ban'],
   'left and forgot': ['invite', 'join', 'leave', 'forget'],
+  'left and invited again': ['invite', 'join', 'leave', 'reinvite'],
   rejoined: ['invite', 'join', 'leave', 'rejoin'],
 } as const
 type Reader = keyof typeof READERS
@@ -34,6 +36,7 @@ const EXPECTED: Readonly<Record<Visibility, Readonly<Record<Reader, readonly Pha
     left: ALL,
     banned: ALL,
     'left and banned later': ALL,
+    'left and invited again': ALL,
     'left and forgot': ALL,
     rejoined: ALL,
   },
@@ -44,6 +47,7 @@ const EXPECTED: Readonly<Record<Visibility, Readonly<Record<Reader, readonly Pha
     left: ['early', 'invited', 'inside'],
     banned: ['early', 'invited', 'inside'],
     'left and banned later': ['early', 'invited', 'inside'],
+    'left and invited again': ['early', 'invited', 'inside'],
     'left and forgot': null,
     rejoined: ALL,
   },
@@ -54,6 +58,7 @@ const EXPECTED: Readonly<Record<Visibility, Readonly<Record<Reader, readonly Pha
     left: ['invited', 'inside'],
     banned: ['invited', 'inside'],
     'left and banned later': ['invited', 'inside'],
+    'left and invited again': ['invited', 'inside'],
     'left and forgot': null,
     rejoined: ['invited', 'inside', 'again'],
   },
@@ -64,6 +69,7 @@ const EXPECTED: Readonly<Record<Visibility, Readonly<Record<Reader, readonly Pha
     left: ['inside'],
     banned: ['inside'],
     'left and banned later': ['inside'],
+    'left and invited again': ['inside'],
     'left and forgot': null,
     rejoined: ['inside', 'again'],
   },
@@ -103,6 +109,7 @@ async function liveThrough(reader: RoomClient, kind: Reader, visibility: Visibil
     await alice.invite(roomId, reader)
     await reader.join(roomId)
   }
+  if (has('reinvite')) await alice.invite(roomId, reader)
   if (has('late ban')) await alice.ban(roomId, reader)
   if (has('forget')) await reader.do('forgetRoom', 'POST', `/rooms/${roomId}/forget`)
   await say('again')
@@ -135,7 +142,8 @@ for (const visibility of VISIBILITIES) {
       /** The answer, or null for the refusal that outsiders get. */
       const getOrRefused = async (reader: RoomClient, operation: string, path: string) => {
         const { status, body } = await reader.request('GET', path)
-        if (status === 200) return reader.get(operation, path)
+        assertMatchesSpec(operation, status, body)
+        if (status === 200) return body
         assert.deepEqual([operation, status, body.errcode], [operation, 403, 'M_FORBIDDEN'])
         assert.equal(JSON.stringify(body).includes('old') || JSON.stringify(body).includes('new'), false)
         return null
