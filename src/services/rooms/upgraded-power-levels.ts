@@ -57,8 +57,7 @@ export function closedPowerLevels(event: Event): JsonObject {
 
 function withoutTombstone(events: JsonValue | undefined): JsonValue | undefined {
   if (!isJsonObject(events)) return events
-  const { 'm.room.tombstone': _level, ...others } = events
-  return others
+  return Object.fromEntries(Object.entries(events).filter(([type]) => type !== 'm.room.tombstone'))
 }
 
 /** The levels of an event as plain integers, which old versions may have as text. */
