@@ -89,7 +89,7 @@ class Problems {
 }
 
 async function compareWithSynapse(problems: Problems): Promise<void> {
-  // Both sides make the same problems, so that none has to be kept.
+  // A problem is kept from when it is sent until its answer comes.
   const ours = problems[Symbol.iterator]()
   const sent: RoomProblem[] = []
   function* sending(): Generator<RoomProblem> {
