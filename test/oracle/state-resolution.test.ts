@@ -1,7 +1,7 @@
 /**
  * State resolution against an independent implementation and against itself, on generated rooms. Needs Python; installs
- * Synapse where it isn't there (see `synapsePython`). HEARTH_ORACLE_PROBLEMS, HEARTH_ORACLE_ORDERS,
- * HEARTH_ORACLE_LARGE and HEARTH_ORACLE_SEED override how many problems are made, and from which seed on.
+ * Synapse where it isn't there (see `synapsePython`). HEARTH_ORACLE_PROBLEMS, HEARTH_ORACLE_VERSION_1,
+ * HEARTH_ORACLE_ORDERS, HEARTH_ORACLE_LARGE and HEARTH_ORACLE_SEED override how many problems are made, and from which seed on.
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -16,6 +16,7 @@ import { resolveWithSynapse, synapsePython } from '#test/oracle/synapse.ts'
 
 const SEED = setting('HEARTH_ORACLE_SEED', 1)
 const PROBLEMS = setting('HEARTH_ORACLE_PROBLEMS', 2_000)
+const PROBLEMS_VERSION_1 = setting('HEARTH_ORACLE_VERSION_1', 200)
 const PROBLEMS_IN_ORDERS = setting('HEARTH_ORACLE_ORDERS', 10_000)
 const PROBLEMS_LARGE = setting('HEARTH_ORACLE_LARGE', 100)
 const ORDERS = 3
@@ -121,7 +122,7 @@ test('generated rooms resolve as Synapse resolves them', async (t) => {
 })
 
 test('generated rooms of version 1 resolve as Synapse resolves them', async (t) => {
-  const problems = new Problems(Math.ceil(PROBLEMS / 10), (seed) => generateRoom(seed, version1, 10 + (seed % 31)))
+  const problems = new Problems(PROBLEMS_VERSION_1, (seed) => generateRoom(seed, version1, 10 + (seed % 31)))
   await compareWithSynapse(problems)
   problems.report((line) => t.diagnostic(line))
 })
