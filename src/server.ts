@@ -13,6 +13,7 @@ import { Metrics } from '#kit/metrics.ts'
 import type { Services } from '#kit/services.ts'
 import { type AccountSettings, accountServices } from '#services/accounts/account-services.ts'
 import type { RandomBytes } from '#services/accounts/secrets.ts'
+import { Housekeeping } from '#services/housekeeping.ts'
 import { RateLimiter } from '#services/rate-limiter.ts'
 import { readingServices } from '#services/reading-services.ts'
 import type { RoomSettings } from '#services/rooms/room-context.ts'
@@ -70,8 +71,10 @@ export async function openServices(config: Config, surroundings: Surroundings): 
   accounts.profiles.propagateBy(rooms.memberProfiles)
   await rooms.memberProfiles.resume()
   await accounts.accounts.departBy(rooms)
-  const reading = readingServices({ store, clock, timers, randomBytes })
-  opened.defer(() => reading.notifier.close())
+  const reading = readingServices({ store, clock, timers, randomBytes, onError })
+  opened.defer(() => reading.stopReading())
+  const housekeeping = new Housekeeping({ store, clock, timers, onError })
+  opened.defer(() => housekeeping.stop())
   const services: Services = { clock, config, limiter, metrics, ...accounts, rooms, ...reading }
   const ending = opened.move()
   return { services, [Symbol.asyncDispose]: () => ending.disposeAsync() }

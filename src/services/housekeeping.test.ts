@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { Housekeeping } from '#services/housekeeping.ts'
+import type { Timers } from '#services/timers.ts'
+import { openStore } from '#store/sql/open.ts'
+import { QUIET_LOG } from '#test/store/harness.ts'
+
+test('each hour drops what has expired, until it is stopped', async () => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'hearth-'))
+  let now = 1_700_000_000_000
+  const clock = () => now
+  const due: (() => void)[] = []
+  const timers: Timers = {
+    after(_ms, fn) {
+      due.push(fn)
+      return () => due.splice(due.indexOf(fn), 1)
+    },
+  }
+  {
+    await using store = await openStore({ database: 'sqlite', dataDir, clock, log: QUIET_LOG })
+    const session = { operation: 'x', userNid: null, fingerprint: null, completed: [] }
+    await store.write(async (tx) => {
+      await tx.uiaSessions.put({ ...session, idHash: 'old', expiresTs: now + 1 })
+      await tx.uiaSessions.put({ ...session, idHash: 'new', expiresTs: now + 7_200_000 })
+    })
+    const housekeeping = new Housekeeping({ store, clock, timers, onError: assert.fail })
+    now += 3_600_000
+    due.shift()?.()
+    await housekeeping.stop()
+    const left = await store.read(async (tx) => [await tx.uiaSessions.get('old'), await tx.uiaSessions.get('new')])
+    assert.deepEqual([left[0], left[1]?.idHash], [null, 'new'])
+    assert.equal(due.length, 0, 'nothing is planned after the stop')
+  }
+  await rm(dataDir, { recursive: true })
+})
