@@ -26,7 +26,7 @@ test('each hour drops what has expired, until it is stopped', async () => {
       await tx.uiaSessions.put({ ...session, idHash: 'old', expiresTs: now + 1 })
       await tx.uiaSessions.put({ ...session, idHash: 'new', expiresTs: now + 7_200_000 })
     })
-    const housekeeping = new Housekeeping({ store, clock, timers, onError: assert.fail })
+    const housekeeping = new Housekeeping({ store, clock, timers, onError: (error) => assert.fail(String(error)) })
     now += 3_600_000
     due.shift()?.()
     await housekeeping.stop()
