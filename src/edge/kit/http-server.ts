@@ -1,7 +1,7 @@
 /** HTTP around the endpoints: routing, limits, CORS, errors, and the orderly end. Fastify carries it. */
 import type { Server } from 'node:http'
 import { type AddressInfo, Server as NetServer } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as nextRound, setTimeout as sleep } from 'node:timers/promises'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
 import type { Logger } from 'pino'
 import { invalidParam, MatrixError, unrecognized } from '#core/matrix-error.ts'
@@ -98,6 +98,8 @@ export class HttpServer {
     // them. Only the listening socket closes here; each answer from now on says `Connection: close`.
     NetServer.prototype.close.call(server)
     await sleep(LAST_REQUESTS_MS)
+    // A timer that comes late comes before what has arrived meanwhile: that is read first.
+    await nextRound()
     server.closeIdleConnections()
     const deadline = new AbortController()
     await Promise.race([this.#inFlight.drained(), sleep(DRAIN_MS_MAX, undefined, { signal: deadline.signal })])
