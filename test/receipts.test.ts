@@ -140,6 +140,21 @@ describe('PUT /typing', () => {
     assert.deepEqual((await stopped).rooms.join[room].ephemeral.events, [{ ...event, content: { user_ids: [] } }])
   })
 
+  it('ends when one leaves the room', async () => {
+    await typing(bob, { typing: true, timeout: 100_000 })
+    const { next_batch: since } = await alice.get('sync', '/sync')
+    await bob.leave(room)
+    let from = since
+    const told: object[] = []
+    while (told.length === 0) {
+      const answer = await alice.get('sync', `/sync?since=${from}&timeout=30000`)
+      told.push(...(answer.rooms.join[room]?.ephemeral.events ?? []))
+      from = answer.next_batch
+    }
+    assert.deepEqual(told, [{ type: 'm.typing', content: { user_ids: [] } }])
+    await bob.join(room)
+  })
+
   it('is for oneself, in rooms that one is in', async () => {
     const own = await alice.createRoom()
     for (const [answer, status, errcode] of [

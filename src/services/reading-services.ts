@@ -8,6 +8,7 @@ import { ClientEvents } from '#services/timeline/client-events.ts'
 import { RoomState } from '#services/timeline/room-state.ts'
 import { Timeline } from '#services/timeline/timeline.ts'
 import type { Timers } from '#services/timers.ts'
+import { TypingDepartures } from '#services/typing/typing-departures.ts'
 import { TypingNotices } from '#services/typing/typing-notices.ts'
 import { TypingService } from '#services/typing/typing-service.ts'
 import { UnreadService } from '#services/unread/unread-service.ts'
@@ -23,6 +24,8 @@ export interface ReadingServices {
   readonly eventStream: EventStream
   readonly initialSync: InitialSync
   readonly notifier: Notifier
+  /** Ends all waiting: to be called before the store closes. */
+  stopReading(): Promise<void>
 }
 
 type Deps = {
@@ -30,15 +33,18 @@ type Deps = {
   readonly clock: () => number
   readonly timers: Timers
   readonly randomBytes: RandomBytes
+  /** Told of failures that no request waits for. */
+  readonly onError: (error: unknown) => void
 }
 
-/** Makes them all. `notifier.close()` must be called before the store closes. */
-export function readingServices({ store, clock, timers, randomBytes }: Deps): ReadingServices {
+/** Makes them all. */
+export function readingServices({ store, clock, timers, randomBytes, onError }: Deps): ReadingServices {
   const clientEvents = new ClientEvents(clock)
   const notifier = new Notifier({ store, timers })
   // Names this process among all that ever ran, in sync tokens.
   const epoch = Buffer.from(randomBytes(4)).toString('hex')
   const typing = new TypingService({ clock, timers, epoch, onChange: (room) => notifier.wakeRoom(room) })
+  const departures = new TypingDepartures({ store, typing, onError })
   return {
     timeline: new Timeline({ store, clientEvents }),
     roomState: new RoomState({ store, clientEvents }),
@@ -47,6 +53,11 @@ export function readingServices({ store, clock, timers, randomBytes }: Deps): Re
     sync: new SyncService({ store, notifier, clientEvents, typing, unread: new UnreadService() }),
     eventStream: new EventStream({ store, notifier, clientEvents, typing }),
     initialSync: new InitialSync({ store, clientEvents, typing }),
+    async stopReading() {
+      notifier.close()
+      typing.close()
+      await departures.close()
+    },
     notifier,
   }
 }

@@ -24,6 +24,8 @@ export class TypingService {
   readonly #deps: Deps
   readonly #rooms = new Map<RoomNid, RoomTyping>()
   #sequence = 0
+  /** How many users type, over all rooms. */
+  #typists = 0
 
   constructor(deps: Deps) {
     this.#deps = deps
@@ -38,6 +40,10 @@ export class TypingService {
     return this.#sequence
   }
 
+  get isAnybodyTyping(): boolean {
+    return this.#typists > 0
+  }
+
   /** The user types for `timeoutMs` (at most `TYPING_TIMEOUT_MS_MAX`), or until told otherwise. */
   start(room: RoomNid, userId: UserId, timeoutMs: number): void {
     const timeout = Math.min(Math.max(timeoutMs, 1), TYPING_TIMEOUT_MS_MAX)
@@ -49,7 +55,9 @@ export class TypingService {
       until: this.#deps.clock() + timeout,
       cancel: this.#deps.timers.after(timeout, () => this.stop(room, userId)),
     })
-    if (known === undefined) this.#changed(room, typing)
+    if (known !== undefined) return
+    this.#typists += 1
+    this.#changed(room, typing)
   }
 
   stop(room: RoomNid, userId: UserId): void {
@@ -58,7 +66,13 @@ export class TypingService {
     if (typing === undefined || known === undefined) return
     known.cancel()
     typing.users.delete(userId)
+    this.#typists -= 1
     this.#changed(room, typing)
+  }
+
+  /** Ends all waiting; nobody is told. */
+  close(): void {
+    for (const { users } of this.#rooms.values()) for (const { cancel } of users.values()) cancel()
   }
 
   /** Who types in the room now, in the order in which they began. */
