@@ -16,9 +16,6 @@ import type { Store, Tx } from '#store/store.ts'
 import type { NewEvent, TransactionKey } from '#store/types/events.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
 
-/** More extremities than these are left for later events to cite. */
-export const PREV_EVENTS_OWN_MAX = 10
-
 /** An event as a service wants it; the draft adds what places it in the room. */
 export type NewOwnEvent = {
   readonly type: string
@@ -117,7 +114,7 @@ export class RoomDraft {
     const create: StateKey = ['m.room.create', '']
     await this.#load([...keys, create])
     const authEvents = keys.flatMap(([t, k]) => this.#stateAtHand(t, k) ?? [])
-    const tips = this.#nextTips()
+    const tips = this.nextTips()
     const isFirst = type === 'm.room.create' && this.rules.roomIdIsCreateHash
     const event = buildEvent(
       {
@@ -168,12 +165,6 @@ export class RoomDraft {
     return this.#tips ?? this.#head.at.tips
   }
 
-  #nextTips(): readonly Tip[] {
-    const tips = this.nextTips()
-    if (tips.length <= PREV_EVENTS_OWN_MAX) return tips
-    return [...tips].sort((a, b) => b.depth - a.depth).slice(0, PREV_EVENTS_OWN_MAX)
-  }
-
   /**
    * Our own events take the pipeline where it begins to differ between events: format, hash and signature are right by
    * the way they are made, and the state before is the draft's.
@@ -196,7 +187,7 @@ export class RoomDraft {
     this.#events.push({
       event,
       verdict: 'accepted',
-      stateBefore: 'previous',
+      stateBefore: this.#events.length === 0 ? this.#head.at.stateBefore : 'previous',
       ...(transaction === undefined ? {} : { transaction }),
       ...(redaction === undefined ? {} : { redaction }),
     })

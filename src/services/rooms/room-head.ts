@@ -3,15 +3,27 @@ import { stateMapKey } from '#core/event/event.ts'
 import { type EventReference, referenceTo } from '#core/event/hash.ts'
 import type { RoomId } from '#core/ids.ts'
 import { ROOM_VERSIONS, type RoomVersionRules } from '#core/room-versions.ts'
+import { stateBefore } from '#services/rooms/pipeline/state-before.ts'
 import type { ReadTx, Store } from '#store/store.ts'
+import type { NewEvent } from '#store/types/events.ts'
 import type { Extremity, RoomNid, RoomRow } from '#store/types/rooms.ts'
 import type { StateId } from '#store/types/state.ts'
 
 /** An event that the room's next event will cite. */
 export type Tip = { readonly reference: EventReference; readonly depth: number }
 
+/** More extremities than these are left for later events to cite. */
+export const PREV_EVENTS_OWN_MAX = 10
+
 /** Where a room stood when this was read: what the next event is built on. */
-export type HeadPosition = { readonly headSeq: number; readonly stateId: StateId; readonly tips: readonly Tip[] }
+export type HeadPosition = {
+  readonly headSeq: number
+  /** The state after the tips: the room's current state. */
+  readonly stateId: StateId
+  readonly tips: readonly Tip[]
+  /** How the store is told of `stateId` as the state before the next event. */
+  readonly stateBefore: NewEvent['stateBefore']
+}
 
 /** How much of a room's state one head keeps at hand, in bytes; it starts afresh when there is more. */
 const KNOWN_BYTES_MAX = 4 * 1024 * 1024
@@ -75,19 +87,26 @@ export class RoomHead {
 export function emptyHead(rules: RoomVersionRules): RoomHead {
   // Neither number is used: the room has no row yet, and its id may be the hash of the event to come.
   const room = { nid: 0 as RoomNid, roomId: '' as RoomId }
-  return new RoomHead(room, rules, { headSeq: 0, stateId: 0 as StateId, tips: [] })
+  return new RoomHead(room, rules, { headSeq: 0, stateId: 0 as StateId, tips: [], stateBefore: 'previous' })
 }
 
 /** Reads a room's head; null for a room that this server doesn't have. */
-export function loadHead(store: Store, roomId: RoomId): Promise<RoomHead | null> {
-  return store.read(async (tx) => {
+export async function loadHead(store: Store, roomId: RoomId): Promise<RoomHead | null> {
+  const found = await store.read(async (tx) => {
     const room = await tx.rooms.byId(roomId)
     const rules = room === null ? undefined : ROOM_VERSIONS.get(room.version)
     if (room === null || rules === undefined) return null
-    const extremities = await tx.rooms.extremities(room.nid)
-    const tips = await tipsOf(tx, rules, extremities)
-    return new RoomHead(room, rules, { headSeq: room.headSeq, stateId: room.stateId, tips })
+    const extremities = (await tx.rooms.extremities(room.nid))
+      .sort((a, b) => b.depth - a.depth)
+      .slice(0, PREV_EVENTS_OWN_MAX)
+    return { room, rules, extremities, tips: await tipsOf(tx, rules, extremities) }
   })
+  if (found === null) return null
+  const { room, rules, extremities, tips } = found
+  const states = extremities.map(({ stateAfter }) => stateAfter)
+  const stateId = await stateBefore(store, room.nid, rules, states)
+  const at = { headSeq: room.headSeq, stateId, tips }
+  return new RoomHead(room, rules, { ...at, stateBefore: stateId === room.stateId ? 'previous' : stateId })
 }
 
 async function tipsOf(tx: ReadTx, rules: RoomVersionRules, extremities: readonly Extremity[]): Promise<Tip[]> {

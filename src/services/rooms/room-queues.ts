@@ -109,7 +109,8 @@ export class RoomQueues {
   async #commit(head: RoomHead, draft: RoomDraft): Promise<void> {
     if (!draft.isEmpty) {
       const at = await commitDraft(this.#deps.store, draft, head.at.headSeq)
-      head.advance({ ...at, tips: draft.nextTips() }, draft.changedState)
+      if (at === null) return
+      head.advance({ ...at, tips: draft.nextTips(), stateBefore: 'previous' }, draft.changedState)
       this.#heads.set(head.roomId, head, { size: head.bytes })
       return
     }

@@ -12,11 +12,12 @@ const RETRY_AFTER_MS = 1_000
 export type Committed = { readonly headSeq: number; readonly stateId: StateId }
 
 /**
- * Commits a draft on the head that it was built on.
+ * Commits a draft on the head that it was built on. Returns null where that has no events and the room stays where it
+ * is.
  *
  * @throws StaleHeadError, DuplicateTransactionError, with nothing written
  */
-export function commitDraft(store: Store, draft: RoomDraft, headSeq: number): Promise<Committed> {
+export function commitDraft(store: Store, draft: RoomDraft, headSeq: number): Promise<Committed | null> {
   return store.write((tx) => appendDraft(tx, draft, draft.roomNid, headSeq))
 }
 
@@ -29,14 +30,11 @@ export async function writeNewRoom(tx: Tx, draft: RoomDraft): Promise<RoomNid> {
   return nid
 }
 
-async function appendDraft(tx: Tx, draft: RoomDraft, roomNid: RoomNid, headSeq: number): Promise<Committed> {
-  const appended =
-    draft.events.length === 0
-      ? null
-      : await tx.events.append({ roomNid, expectedHeadSeq: headSeq, events: draft.events })
+async function appendDraft(tx: Tx, draft: RoomDraft, roomNid: RoomNid, headSeq: number): Promise<Committed | null> {
+  const { events } = draft
+  let committed: Committed | null = null
+  if (events.length > 0) committed = await tx.events.append({ roomNid, expectedHeadSeq: headSeq, events })
+  else if ((await tx.rooms.byNid(roomNid))?.headSeq !== headSeq) throw new StaleHeadError()
   for (const write of draft.sideWrites) await write(tx, roomNid)
-  if (appended !== null) return { headSeq: appended.headSeq, stateId: appended.stateId }
-  const room = await tx.rooms.byNid(roomNid)
-  if (room?.headSeq !== headSeq) throw new StaleHeadError()
-  return { headSeq, stateId: room.stateId }
+  return committed
 }
