@@ -243,6 +243,51 @@ describe('single events', () => {
     assert.deepEqual(forBob.unsigned, { age, membership: 'leave' })
   })
 
+  it('show the transaction id to the device that sent them alone', async () => {
+    const login = {
+      type: 'm.login.password',
+      identifier: { type: 'm.id.user', user: 'alice' },
+      password: 'password of alice',
+    }
+    const { body } = await hearth.request('POST', '/login', { body: login })
+    const otherDevice = new RoomClient(hearth, { ...body, userId: body.user_id, token: body.access_token })
+    const event = await otherDevice.get('getOneRoomEvent', `/rooms/${room}/event/${sent[11]}`)
+    assert.equal('transaction_id' in event.unsigned, false)
+  })
+
+  it('show what they replaced', async () => {
+    const own = await alice.createRoom({ name: 'before' })
+    const { event_id: before } = (await alice.request('GET', `/rooms/${own}/state/m.room.name?format=event`)).body
+    const after = await alice.setState(own, 'm.room.name', { name: 'after' })
+    const { unsigned } = await alice.get('getOneRoomEvent', `/rooms/${own}/event/${after}`)
+    assert.deepEqual(
+      [unsigned.prev_content, unsigned.prev_sender, unsigned.replaces_state],
+      [{ name: 'before' }, alice.userId, before],
+    )
+    const first = await alice.get('getOneRoomEvent', `/rooms/${own}/event/${before}`)
+    assert.equal('prev_content' in first.unsigned, false)
+  })
+
+  it('show nothing of their content once redacted, but by what', async () => {
+    const own = await alice.createRoom()
+    const target = await alice.send(own, { msgtype: 'm.text', body: 'regretted' })
+    const { event_id: redaction } = await alice.do('redactEvent', 'PUT', `/rooms/${own}/redact/${target}/r`, {
+      reason: 'because',
+    })
+    for (const event of [
+      await alice.get('getOneRoomEvent', `/rooms/${own}/event/${target}`),
+      (await alice.get('getRoomEvents', `/rooms/${own}/messages?dir=b`)).chunk[1],
+      (await alice.get('getEventContext', `/rooms/${own}/context/${target}`)).event,
+    ]) {
+      assert.deepEqual([event.event_id, event.content], [target, {}])
+      const { redacted_because: because } = event.unsigned
+      assert.deepEqual(
+        [because.event_id, because.room_id, because.redacts, because.content],
+        [redaction, own, target, { reason: 'because', redacts: target }],
+      )
+    }
+  })
+
   it('are not found by the wrong room or a made-up id', async () => {
     const other = await bob.createRoom()
     for (const path of [`/rooms/${room}/event/$unknown`, `/rooms/${other}/event/${sent[0]}`, '/events/$unknown']) {
