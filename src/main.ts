@@ -1,7 +1,13 @@
 #!/usr/bin/env node
 /** The `hearth` command. */
+import { enableCompileCache } from 'node:module'
+import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { runCommand } from './cli/run-command.ts'
+
+// Types are stripped and code compiled once: the second start takes half the time. Beside the libraries, because
+// nobody else may write there.
+enableCompileCache(join(import.meta.dirname, '..', 'node_modules', '.cache', 'hearth'))
+const { runCommand } = await import('./cli/run-command.ts')
 
 const code = await runCommand(process.argv.slice(2), {
   environment: process.env,
