@@ -30,7 +30,6 @@ export class RoomClient {
   }
 
   async createRoom(body: object = {}): Promise<string> {
-    this.#hearth.advance(1)
     return (await this.do('createRoom', 'POST', '/createRoom', body)).room_id
   }
 
