@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache'
-import type { EventId, RoomId } from '#core/ids.ts'
+import type { Event } from '#core/event/event.ts'
+import type { RoomId } from '#core/ids.ts'
 import { limitExceeded } from '#services/rate-limiter.ts'
 import { commitDraft } from '#services/rooms/pipeline/commit.ts'
 import { type DraftDeps, RoomDraft } from '#services/rooms/room-draft.ts'
@@ -21,12 +22,20 @@ const HEADS_BYTES_MAX = 64 * 1024 * 1024
 /** One change of a room, as a function: it may be run again, and awaits nothing but its draft and the store's reads. */
 export type RoomJob<T> = {
   run(draft: RoomDraft): Promise<T>
-  /** Where the client named its request: what to answer when the same one was done before. */
-  readonly transaction?: { readonly key: TransactionKey; answer(eventId: EventId): T } | undefined
+  readonly transaction?: JobTransaction<T> | undefined
+}
+
+/** Where the client named its request: what to do when that name was used before. */
+export type JobTransaction<T> = {
+  readonly key: TransactionKey
+  /** What to answer where that event is of the same request. */
+  answer(event: Event): T | null
+  /** The job to do where it is not. */
+  readonly otherwise: RoomJob<T>
 }
 
 type Waiting = {
-  readonly job: RoomJob<unknown>
+  job: RoomJob<unknown>
   readonly resolve: (value: unknown) => void
   readonly reject: (error: unknown) => void
 }
@@ -122,7 +131,11 @@ export class RoomQueues {
   async #afterFailure(head: RoomHead, jobs: readonly Waiting[], error: unknown): Promise<readonly Waiting[]> {
     if (!(error instanceof DuplicateTransactionError)) this.#heads.delete(head.roomId)
     if (error instanceof StaleHeadError) return jobs
-    if (error instanceof DuplicateTransactionError) return this.#answerRepeated(head, jobs)
+    if (error instanceof DuplicateTransactionError) {
+      const { left, found } = await this.#answerRepeated(head, jobs)
+      // Otherwise two of the jobs share a name: the first one takes it.
+      if (found > 0) return left
+    }
     // What one job writes besides events may have failed: each for itself then, so that the others get theirs.
     const [only, ...others] = jobs
     if (only === undefined) return []
@@ -131,25 +144,28 @@ export class RoomQueues {
     return []
   }
 
-  /** Answers the jobs whose transaction was done before; returns the others. */
-  async #answerRepeated(head: RoomHead, jobs: readonly Waiting[]): Promise<Waiting[]> {
+  /** Answers the jobs whose request was done before; returns the others, and how many names were found to be used. */
+  async #answerRepeated(head: RoomHead, jobs: readonly Waiting[]): Promise<{ left: Waiting[]; found: number }> {
     const done = await this.#deps.store.read(async (tx) => {
-      const ids: (EventId | null)[] = []
-      for (const { job } of jobs) {
-        ids.push(
-          job.transaction === undefined
-            ? null
-            : await tx.events.transaction({ ...job.transaction.key, room: head.nid }),
-        )
+      const events = new Map<Waiting, Event>()
+      for (const waiting of jobs) {
+        const { transaction } = waiting.job
+        const eventId = transaction && (await tx.events.transaction({ ...transaction.key, room: head.nid }))
+        const row = eventId == null ? null : await tx.events.byId(eventId)
+        if (row !== null) events.set(waiting, row.event)
       }
-      return ids
+      return events
     })
-    return jobs.filter(({ job, resolve }, index) => {
-      const eventId = done[index] ?? null
-      if (eventId === null || job.transaction === undefined) return true
-      resolve(job.transaction.answer(eventId))
-      return false
+    const left = jobs.filter((waiting) => {
+      const event = done.get(waiting)
+      const { transaction } = waiting.job
+      if (event === undefined || transaction === undefined) return true
+      const answer = transaction.answer(event)
+      if (answer === null) waiting.job = transaction.otherwise
+      else waiting.resolve(answer)
+      return answer === null
     })
+    return { left, found: done.size }
   }
 
   /**
@@ -166,7 +182,8 @@ export class RoomQueues {
     }
     if (refused.length === 0) return
     const errors = new Map(outcomes.map((outcome) => [outcome.waiting, 'error' in outcome ? outcome.error : null]))
-    for (const waiting of await this.#answerRepeated(head, refused)) waiting.reject(errors.get(waiting))
+    const { left } = await this.#answerRepeated(head, refused)
+    for (const waiting of left) waiting.reject(errors.get(waiting))
   }
 
   async #head(roomId: RoomId): Promise<RoomHead | null> {

@@ -41,6 +41,31 @@ describe('T12: transaction ids', () => {
     assert.equal(new Set(ids).size, 3)
   })
 
+  it('are each endpoint’s own: the type of an event, and what is redacted, are parts of the path', async () => {
+    const transaction = key(alice, 'A', 't7')
+    const one = await fixture.send(alice, roomId, 'm.room.message', text('x'), transaction)
+    const other = await fixture.send(alice, roomId, 'm.room.message', text('y'))
+    const requests = [
+      () => fixture.send(alice, roomId, 'org.test', {}, transaction),
+      () => fixture.send(alice, roomId, 'm.room.redaction', { redacts: one }, transaction),
+      () => fixture.send(alice, roomId, 'm.room.redaction', { redacts: other }, transaction),
+    ]
+    const first = await Promise.all(requests.map((request) => request()))
+    assert.equal(new Set([one, other, ...first]).size, 5)
+    assert.deepEqual(await Promise.all(requests.map((request) => request())), first)
+    await fixture.restart()
+    assert.deepEqual(await Promise.all(requests.map((request) => request())), first)
+    assert.equal(await fixture.send(alice, roomId, 'm.room.message', text('x'), transaction), one)
+  })
+
+  it('are told apart also when they come together', async () => {
+    const transaction = key(alice, 'A', 't8')
+    const types = ['org.test.a', 'org.test.b', 'org.test.a', 'org.test.c']
+    const ids = await Promise.all(types.map((type) => fixture.send(alice, roomId, type, {}, transaction)))
+    assert.equal(ids[0], ids[2])
+    assert.equal(new Set(ids).size, 3)
+  })
+
   it('do not hold up the other events of their batch', async () => {
     const first = await fixture.send(alice, roomId, 'm.room.message', text('first'), key(alice, 'A', 't3'))
     await fixture.restart()

@@ -32,6 +32,8 @@ export type StateMessage = {
   readonly content: JsonObject
 }
 
+type Wanted = Pick<Message, 'sender' | 'type' | 'content'> & { readonly redacts: EventId | undefined }
+
 /** Sends events of this server's users into rooms. */
 export class RoomSending {
   readonly #context: RoomContext
@@ -50,13 +52,19 @@ export class RoomSending {
    *
    * @throws M_FORBIDDEN, M_TOO_LARGE, M_BAD_JSON, M_DUPLICATE_ANNOTATION; M_NOT_FOUND for what should be redacted
    */
-  send(message: Message): Promise<EventId> {
-    const { transaction } = message
-    if (transaction === undefined) return this.#send(message)
-    const name = JSON.stringify([message.roomId, transaction.userNid, transaction.deviceId, transaction.txnId])
+  async send(message: Message): Promise<EventId> {
+    const { roomId, type, transaction } = message
+    const redaction = type === 'm.room.redaction' ? takeRedacts(message) : null
+    const wanted = { ...message, content: redaction?.content ?? message.content, redacts: redaction?.redacts }
+    if (transaction === undefined) return this.#run(roomId, this.#job(wanted, undefined))
+    const { userNid, deviceId, txnId } = transaction
+    const name = JSON.stringify([roomId, type, wanted.redacts, userNid, deviceId, txnId])
     const same = this.#underWay.get(name)
     if (same !== undefined) return same
-    const sending = this.#send(message).finally(() => this.#underWay.delete(name))
+    // For when another endpoint of this device has used the transaction id.
+    const apart = { userNid, deviceId, txnId: [txnId, type, wanted.redacts ?? ''].join(' ') }
+    const job = this.#job(wanted, transaction, this.#job(wanted, apart))
+    const sending = this.#run(roomId, job).finally(() => this.#underWay.delete(name))
     this.#underWay.set(name, sending)
     return sending
   }
@@ -89,10 +97,9 @@ export class RoomSending {
     return event.eventId
   }
 
-  async #send(message: Message): Promise<EventId> {
-    const { roomId, sender, type, transaction } = message
-    const { redacts, content } = type === 'm.room.redaction' ? takeRedacts(message) : message
-    return this.#run(roomId, {
+  #job(wanted: Wanted, key: TransactionKey | undefined, otherwise?: RoomJob<EventId>): RoomJob<EventId> {
+    const { sender, type, content, redacts } = wanted
+    const job: RoomJob<EventId> = {
       run: async (draft) => {
         await checkAnnotation(this.#context, draft, { type, sender: sender.userId, content })
         const redaction = redacts === undefined ? undefined : await redactionOf(this.#context, draft, sender, redacts)
@@ -100,14 +107,17 @@ export class RoomSending {
           type,
           sender: sender.userId,
           content,
-          transaction,
+          transaction: key,
           redaction,
           ...(redacts === undefined ? {} : { redacts }),
         })
         return event.eventId
       },
-      transaction: transaction && { key: transaction, answer: (eventId) => eventId },
-    })
+    }
+    if (key === undefined) return job
+    // "The scope of a transaction ID is for … a single HTTP endpoint", whose path names the type, or what is redacted.
+    const answer = (event: Event) => (event.type === type && event.redacts === (redacts ?? null) ? event.eventId : null)
+    return { ...job, transaction: { key, answer, otherwise: otherwise ?? job } }
   }
 
   #run<T>(roomId: RoomId, job: RoomJob<T>): Promise<T> {
