@@ -68,6 +68,8 @@ export async function openServices(config: Config, surroundings: Surroundings): 
     settings: roomSettings(config),
   })
   opened.defer(() => rooms.idle())
+  metrics.gauge('hearth_rooms_busy', 'Rooms that are being written to', () => rooms.busyRooms)
+  metrics.gauge('hearth_room_heads_bytes', 'Memory of the rooms kept at hand for writing', () => rooms.headBytes)
   accounts.profiles.propagateBy(rooms.memberProfiles)
   await rooms.memberProfiles.resume()
   await accounts.accounts.departBy(rooms)

@@ -51,6 +51,7 @@ type Outcome = { readonly waiting: Waiting } & ({ readonly value: unknown } | { 
 export class RoomQueues {
   readonly #deps: DraftDeps
   readonly #waiting = new Map<RoomId, Waiting[]>()
+  readonly #draining = new Set<Promise<void>>()
   readonly #heads = new LRUCache<RoomId, RoomHead>({ max: HEADS_MAX, maxSize: HEADS_BYTES_MAX })
 
   constructor(deps: DraftDeps) {
@@ -64,7 +65,8 @@ export class RoomQueues {
       const queue = this.#waiting.get(roomId)
       if (queue === undefined) {
         this.#waiting.set(roomId, [entry])
-        void this.#drain(roomId)
+        const draining = this.#drain(roomId).finally(() => this.#draining.delete(draining))
+        this.#draining.add(draining)
       } else if (queue.length >= WAITING_JOBS_MAX) reject(limitExceeded(RETRY_AFTER_MS))
       else queue.push(entry)
     })
@@ -72,7 +74,17 @@ export class RoomQueues {
 
   /** Resolves when no room has a job left: for tests and for stopping. */
   async idle(): Promise<void> {
-    while (this.#waiting.size > 0) await new Promise((resolve) => setImmediate(resolve))
+    while (this.#draining.size > 0) await Promise.all(this.#draining)
+  }
+
+  /** Rooms that have jobs under way. */
+  get busyRooms(): number {
+    return this.#waiting.size
+  }
+
+  /** Bytes that the heads kept at hand take, about. */
+  get headBytes(): number {
+    return this.#heads.calculatedSize
   }
 
   async #drain(roomId: RoomId): Promise<void> {

@@ -54,6 +54,16 @@ export class RoomServices {
     if (user !== null) await this.memberships.leaveAll(userId, user)
   }
 
+  /** Rooms that are being written to. */
+  get busyRooms(): number {
+    return this.#context.queues.busyRooms
+  }
+
+  /** Bytes that rooms kept at hand take, about. */
+  get headBytes(): number {
+    return this.#context.queues.headBytes
+  }
+
   /** Resolves when no change is under way. */
   async idle(): Promise<void> {
     await this.memberProfiles.idle()
