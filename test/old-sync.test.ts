@@ -88,7 +88,7 @@ describe('GET /events', () => {
     const invited = await stream(bob, start)
     assert.deepEqual(
       invited.chunk.map(({ content }: { content: object }) => content),
-      [{ membership: 'invite' }],
+      [{ membership: 'invite', displayname: 'bob' }],
     )
     await bob.join(room)
     const seen = await alice.send(room)

@@ -73,6 +73,8 @@ export class Accounts {
     const userNid = await tx.users.intern(userId)
     const isNew = await tx.accounts.create({ userNid, ...account, createdTs: this.#clock() })
     if (!isNew) throw userInUse()
+    // The specification leaves it open. People would rather meet "alice" than "@alice:example.org".
+    if (!account.guest) await tx.profiles.set(userNid, 'displayname', localpartOf(userId))
     return { userId, userNid }
   }
 

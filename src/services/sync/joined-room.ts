@@ -7,7 +7,7 @@ import { stateUpdates } from '#services/sync/room-state.ts'
 import { roomSummary } from '#services/sync/room-summary.ts'
 import type { MemberMemory } from '#services/sync/sent-members.ts'
 import type { SyncAnswer } from '#services/sync/sync-answer.ts'
-import type { JoinedRoom, LeftRoom } from '#services/sync/sync-types.ts'
+import type { JoinedRoom, LeftRoom, StateAfter } from '#services/sync/sync-types.ts'
 import { type Slice, timelineSlice } from '#services/sync/timeline-slice.ts'
 import { formatToken } from '#services/timeline/tokens.ts'
 import type { EventRow } from '#store/types/events.ts'
@@ -41,7 +41,7 @@ export async function joinedRoom(answer: SyncAnswer, room: RoomView): Promise<Jo
     base,
     end,
     timeline: slice.rows,
-    useStateAfter: request.useStateAfter,
+    useStateAfter: request.stateAfter !== null,
     needed,
     sent: memberMemory(filter.room.state, answer.memory),
   })
@@ -77,7 +77,7 @@ export async function leftRoom(answer: SyncAnswer, room: RoomView, leave: EventR
         base: room.isNew || request.fullState ? (0 as StateId) : await tx.state.at(room.roomNid, answer.from),
         end: leave.stateAfter,
         timeline: slice.rows,
-        useStateAfter: request.useStateAfter,
+        useStateAfter: request.stateAfter !== null,
         needed: new Set([request.viewer.userId]),
         sent: memberMemory(request.filter.room.state, answer.memory),
       })
@@ -115,12 +115,8 @@ async function timelineOf(answer: SyncAnswer, slice: Slice, isRejoin: boolean): 
   }
 }
 
-async function stateOf(
-  answer: SyncAnswer,
-  rows: readonly EventRow[],
-): Promise<Pick<JoinedRoom, 'state' | 'state_after'>> {
-  const events = await answer.serialise(rows)
-  return answer.request.useStateAfter ? { state_after: { events } } : { state: { events } }
+async function stateOf(answer: SyncAnswer, rows: readonly EventRow[]): Promise<Pick<JoinedRoom, 'state' | StateAfter>> {
+  return { [answer.request.stateAfter ?? 'state']: { events: await answer.serialise(rows) } }
 }
 
 function memberMemory(filter: RoomEventFilter, memory: MemberMemory): MemberMemory | null {

@@ -52,6 +52,9 @@ export class SyncAnswer {
 
   static async begin(tx: ReadTx, request: SyncRequest, memory: MemberMemory, deps: Deps): Promise<SyncAnswer> {
     const to = await tx.position()
+    // A token from before the database was restored from a backup: the client knows what this server has forgotten.
+    if (request.since !== null && request.since.position > to)
+      return SyncAnswer.begin(tx, { ...request, since: null }, memory, deps)
     const accountData = await tx.accountData.all(request.viewer.userNid)
     return new SyncAnswer(tx, request, to, memory, accountData, deps)
   }

@@ -28,6 +28,7 @@ type Deps = {
 
 type Built = {
   readonly response: SyncResponse
+  /** Nothing to tell that the client could not wait for. */
   readonly isEmpty: boolean
   readonly to: number
   readonly joined: Set<RoomNid>
@@ -51,8 +52,7 @@ export class SyncService {
     for (;;) {
       const built = await this.#build(request)
       const left = deadline - performance.now()
-      const mayWait = request.since !== null && !request.fullState && built.isEmpty
-      if (!mayWait || left <= 0 || signal.aborted) return built.response
+      if (!built.isEmpty || left <= 0 || signal.aborted) return built.response
       const interest = { userNid: request.viewer.userNid, rooms: built.joined }
       await this.#deps.notifier.wait(interest, built.to, left, signal)
     }
@@ -80,7 +80,8 @@ export class SyncService {
         device_one_time_keys_count: {},
         device_unused_fallback_key_types: [],
       }
-      return { response, isEmpty: isEmpty(response), to: answer.to, joined: changes.joined }
+      const mayWait = answer.request.since !== null && !request.fullState
+      return { response, isEmpty: mayWait && isEmpty(response), to: answer.to, joined: changes.joined }
     })
     sent.done(built.response.next_batch)
     return built

@@ -13,9 +13,12 @@ export type SyncRequest = {
   readonly filter: Filter
   /** All state of all joined rooms, "even if since is set"; the timeline still begins at `since`. */
   readonly fullState: boolean
-  /** `state_after` instead of `state`: the state at the end of the timeline, not at its start. */
-  readonly useStateAfter: boolean
+  /** Where the client wants the state at the end of the timeline, not at its start: the member that will hold it. */
+  readonly stateAfter: StateAfter | null
 }
+
+/** The name in the specification, and the one that clients used before (MSC4222) and go on to use. */
+export type StateAfter = 'state_after' | 'org.matrix.msc4222.state_after'
 
 export type Events = { readonly events: readonly JsonObject[] }
 
@@ -23,6 +26,7 @@ export type JoinedRoom = {
   readonly timeline: Events & { readonly limited: boolean; readonly prev_batch: string }
   readonly state?: Events
   readonly state_after?: Events
+  readonly 'org.matrix.msc4222.state_after'?: Events
   readonly ephemeral: Events
   readonly account_data: Events
   readonly summary: JsonObject
@@ -30,7 +34,7 @@ export type JoinedRoom = {
   readonly unread_thread_notifications?: JsonObject
 }
 
-export type LeftRoom = Pick<JoinedRoom, 'timeline' | 'state' | 'state_after' | 'account_data'>
+export type LeftRoom = Pick<JoinedRoom, 'timeline' | 'account_data' | 'state' | StateAfter>
 
 export type SyncResponse = {
   readonly next_batch: string

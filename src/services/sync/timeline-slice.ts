@@ -1,5 +1,6 @@
 import { passesNothing, type RoomEventFilter, roomEventPasses } from '#core/filter/event-filter.ts'
 import type { RoomId } from '#core/ids.ts'
+import { passingRelations } from '#services/timeline/related-events.ts'
 import { type Reader, visibleEvents } from '#services/timeline/visible-events.ts'
 import type { ReadTx } from '#store/store.ts'
 import type { EventRow } from '#store/types/events.ts'
@@ -51,7 +52,7 @@ export async function timelineSlice(tx: ReadTx, request: SliceRequest): Promise<
     scanned += page.length
     const wanted = fresh.filter((row) => isWanted(row, request))
     const visible = await visibleEvents(tx, wanted, request.reader)
-    for (const row of visible) {
+    for (const row of await passingRelations(tx, visible, request.filter)) {
       if (rows.length === limit) return slice(rows, true)
       rows.push(row)
     }

@@ -1,7 +1,7 @@
 /** `PUT /_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}`: sends a state event. */
 import { Type } from 'typebox'
 import { endpoint } from '#kit/endpoint.ts'
-import { tJsonObject, tRoomId, tStateKey } from '#kit/schemas.ts'
+import { tJsonObject, tNewEventType, tRoomId, tStateKey } from '#kit/schemas.ts'
 
 export default endpoint({
   spec: 'setRoomStateWithKey',
@@ -13,7 +13,7 @@ export default endpoint({
   ],
   auth: 'user-or-guest',
   rateLimit: 'message',
-  params: { roomId: tRoomId, eventType: Type.String({ minLength: 1 }), stateKey: Type.Optional(tStateKey) },
+  params: { roomId: tRoomId, eventType: tNewEventType, stateKey: Type.Optional(tStateKey) },
   body: tJsonObject,
   numbers: 'lossless',
 

@@ -7,6 +7,7 @@ import { endpoint } from '#kit/endpoint.ts'
 import { tCount } from '#kit/schemas.ts'
 import type { Caller } from '#services/accounts/caller.ts'
 import type { Filters } from '#services/filters/filters.ts'
+import type { StateAfter } from '#services/sync/sync-types.ts'
 import { parseToken, type StreamToken } from '#services/timeline/tokens.ts'
 
 const tPresence = Type.Union([Type.Literal('online'), Type.Literal('offline'), Type.Literal('unavailable')])
@@ -25,6 +26,7 @@ export default endpoint({
     set_presence: Type.Optional(tPresence),
     timeout: Type.Optional(tCount),
     use_state_after: Type.Optional(Type.Boolean()),
+    'org.matrix.msc4222.use_state_after': Type.Optional(Type.Boolean()),
   },
 
   async handle({ query, caller, signal }, { sync, filters }) {
@@ -34,11 +36,19 @@ export default endpoint({
       timeoutMs: query.timeout ?? 0,
       filter: await filterOf(query.filter, caller, filters),
       fullState: query.full_state ?? false,
-      useStateAfter: query.use_state_after ?? false,
+      stateAfter: stateAfterOf(query),
     }
     return sync.sync(request, signal)
   },
 })
+
+function stateAfterOf(query: {
+  use_state_after?: boolean
+  'org.matrix.msc4222.use_state_after'?: boolean
+}): StateAfter | null {
+  if (query.use_state_after === true) return 'state_after'
+  return query['org.matrix.msc4222.use_state_after'] === true ? 'org.matrix.msc4222.state_after' : null
+}
 
 /** A place in one room's timeline says nothing about all the others. */
 function sinceToken(text: string): StreamToken {
