@@ -57,12 +57,16 @@ export function tText(bytesMax: number = ID_BYTES_MAX) {
 /** A non-empty transaction id: opaque, so bounded text is all that is asked. */
 export const tTransactionId = identifier<string>('a transaction id', (text) => text !== '')
 export const tEventType = identifier<string>('an event type', (text) => text !== '')
-/** '' is a state key too. Its length is for the event's own rules to judge (413 `M_TOO_LARGE`). */
-export const tStateKey = Type.Refine(
-  Type.String(),
-  (text) => typeof text === 'string' && text.isWellFormed() && !text.includes('\0'),
-  () => 'must be text without U+0000',
-)
+/** Text of an event to be sent: how long it may be is for the event's own rules to judge (413 `M_TOO_LARGE`). */
+const tEventText = (minLength: number) =>
+  Type.Refine(
+    Type.String({ minLength }),
+    (text) => typeof text === 'string' && text.isWellFormed() && !text.includes('\0'),
+    () => 'must be text without U+0000',
+  )
+export const tNewEventType = tEventText(1)
+/** '' is a state key too. */
+export const tStateKey = tEventText(0)
 
 /** `[0-9a-zA-Z.=_-]{1,255}` (appendices, "Opaque Identifiers"). */
 export const tOpaqueId = Type.String({ pattern: '^[0-9a-zA-Z.=_-]{1,255}$' })
