@@ -1,0 +1,102 @@
+/** What no client should send, as the text of JSON, paths and queries. */
+
+export const BAD_JSON: readonly string[] = [
+  'null',
+  'true',
+  '-1',
+  '-0',
+  '1.5',
+  '1e400',
+  'NaN',
+  '9007199254740993',
+  '""',
+  '"x"',
+  '"\\u0000"',
+  '"a\\u0000b"',
+  '"\\ud800"',
+  `"${'x'.repeat(70_000)}"`,
+  '[]',
+  '[null]',
+  '["\\u0000"]',
+  '[{}]',
+  '{}',
+  '{"":{}}',
+  '{"\\u0000":"\\ud800"}',
+  '{"__proto__":{"polluted":true},"constructor":{"prototype":null},"toString":1}',
+  nested('[', ']', 99),
+  nested('{"a":', '}', 5_000),
+]
+
+/** Whole bodies, most of them no JSON at all. */
+export const BAD_BODIES: readonly (string | Uint8Array<ArrayBuffer>)[] = [
+  '',
+  ' ',
+  '{',
+  '{"a":1}x',
+  '{"a":1,"a":2}',
+  '{"a":1,"\\u0061":2}',
+  '\ufeff{}',
+  '{"a":01}',
+  "{'a':1}",
+  nested('[', ']', 100_000),
+  `{"a":"${'x'.repeat(1_100_000)}"}`,
+  new Uint8Array([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]),
+  new Uint8Array([0xed, 0xa0, 0x80]),
+  new Uint8Array([0x00]),
+]
+
+/** Percent-encoded already. */
+export const BAD_SEGMENTS: readonly string[] = [
+  '',
+  '%20',
+  'x',
+  '%',
+  '%00',
+  'a%00b',
+  '%FF',
+  '%ED%A0%80',
+  '..',
+  '%2F..%2F',
+  '__proto__',
+  'constructor',
+  '-1',
+  '%F0%9F%99%82',
+  '@x',
+  '@x:y%00',
+  '!x',
+  '%21',
+  '$x',
+  '%23x:y',
+  'm.%C3%A9'.repeat(60),
+  `%21${'x'.repeat(254)}`,
+  'y'.repeat(3_000),
+]
+
+export const BAD_QUERIES: readonly string[] = [
+  '',
+  'null',
+  '-1',
+  '1e400',
+  'NaN',
+  '0x10',
+  '99999999999999999999',
+  '9007199254740991',
+  '%00',
+  '%FF',
+  '%ED%A0%80',
+  '%7B',
+  '%7B%7D',
+  '%7B%22room%22:null%7D',
+  '%7B%22room%22:%7B%22timeline%22:%7B%22limit%22:-1,%22types%22:%5Bnull%5D%7D%7D%7D',
+  '%7B%22__proto__%22:%7B%22a%22:1%7D%7D',
+  '%5B%5D',
+  't1_-5',
+  't1_999999999999999',
+  's1_999999999999999_x_999999999999999',
+  's1_0_0_0',
+  'z'.repeat(5_000),
+]
+
+function nested(open: string, close: string, depth: number): string {
+  return open.repeat(depth) + (open.endsWith(':') ? '1' : '') + close.repeat(depth)
+}
