@@ -2,6 +2,7 @@
 import type { AccessTokenReader, AccessTokenStore } from '#store/types/access-tokens.ts'
 import type { AccountDataReader, AccountDataStore } from '#store/types/account-data.ts'
 import type { AccountReader, AccountStore } from '#store/types/accounts.ts'
+import type { DestinationReader, DestinationStore } from '#store/types/destinations.ts'
 import type { DeviceReader, DeviceStore } from '#store/types/devices.ts'
 import type { EventReader, EventStore } from '#store/types/events.ts'
 import type { FilterReader, FilterStore } from '#store/types/filters.ts'
@@ -10,6 +11,7 @@ import type { MembershipReader, MembershipStore } from '#store/types/memberships
 import type { ProfileReader, ProfileStore } from '#store/types/profiles.ts'
 import type { ReceiptReader, ReceiptStore } from '#store/types/receipts.ts'
 import type { RoomReader, RoomStore } from '#store/types/rooms.ts'
+import type { ServerKeyReader, ServerKeyStore } from '#store/types/server-keys.ts'
 import type { StateReader, StateStore } from '#store/types/state.ts'
 import type { UiaSessionReader, UiaSessionStore } from '#store/types/uia-sessions.ts'
 import type { UserReader, UserStore } from '#store/types/users.ts'
@@ -32,6 +34,8 @@ export type ReadTx = {
   readonly state: StateReader
   readonly memberships: MembershipReader
   readonly receipts: ReceiptReader
+  readonly serverKeys: ServerKeyReader
+  readonly destinations: DestinationReader
 }
 
 /** What a write may use: the same domains, with the methods that change. */
@@ -52,6 +56,8 @@ export type Tx = {
   readonly state: StateStore
   readonly memberships: MembershipStore
   readonly receipts: ReceiptStore
+  readonly serverKeys: ServerKeyStore
+  readonly destinations: DestinationStore
 }
 
 export interface Store extends AsyncDisposable {

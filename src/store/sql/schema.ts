@@ -4,6 +4,7 @@ import type { AccountDataTables } from '#store/sql/tables/account-data.ts'
 import type { AccountsTables } from '#store/sql/tables/accounts.ts'
 import type { CountersTables } from '#store/sql/tables/counters.ts'
 import type { CurrentStateTables } from '#store/sql/tables/current-state.ts'
+import type { DestinationsTables } from '#store/sql/tables/destinations.ts'
 import type { DevicesTables } from '#store/sql/tables/devices.ts'
 import type { EventsTables } from '#store/sql/tables/events.ts'
 import type { FiltersTables } from '#store/sql/tables/filters.ts'
@@ -12,6 +13,7 @@ import type { MembershipsTables } from '#store/sql/tables/memberships.ts'
 import type { ProfilesTables } from '#store/sql/tables/profiles.ts'
 import type { ReceiptsTables } from '#store/sql/tables/receipts.ts'
 import type { RoomsTables } from '#store/sql/tables/rooms.ts'
+import type { ServerKeysTables } from '#store/sql/tables/server-keys.ts'
 import type { StateTables } from '#store/sql/tables/state.ts'
 import type { UiaSessionsTables } from '#store/sql/tables/uia-sessions.ts'
 import type { UsersTables } from '#store/sql/tables/users.ts'
@@ -22,6 +24,7 @@ export interface Schema
     AccessTokensTables,
     AccountDataTables,
     AccountsTables,
+    DestinationsTables,
     DevicesTables,
     FiltersTables,
     LogTables,
@@ -32,4 +35,5 @@ export interface Schema
     EventsTables,
     MembershipsTables,
     ReceiptsTables,
-    RoomsTables {}
+    RoomsTables,
+    ServerKeysTables {}

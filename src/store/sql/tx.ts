@@ -1,6 +1,7 @@
 import { accessTokenStore } from '#store/sql/access-tokens.ts'
 import { accountDataStore } from '#store/sql/account-data.ts'
 import { accountStore } from '#store/sql/accounts.ts'
+import { destinationStore } from '#store/sql/destinations.ts'
 import { deviceStore } from '#store/sql/devices.ts'
 import { eventStore } from '#store/sql/events.ts'
 import { filterStore } from '#store/sql/filters.ts'
@@ -9,6 +10,7 @@ import { membershipStore } from '#store/sql/memberships.ts'
 import { profileStore } from '#store/sql/profiles.ts'
 import { receiptStore } from '#store/sql/receipts.ts'
 import { roomStore } from '#store/sql/rooms.ts'
+import { serverKeyStore } from '#store/sql/server-keys.ts'
 import type { Session } from '#store/sql/session.ts'
 import type { Sql } from '#store/sql/sql.ts'
 import { stateStore } from '#store/sql/state.ts'
@@ -36,6 +38,8 @@ const DOMAINS: { readonly [Name in Exclude<keyof Tx, 'position'>]: (sql: Sql) =>
   state: stateStore,
   memberships: membershipStore,
   receipts: receiptStore,
+  serverKeys: serverKeyStore,
+  destinations: destinationStore,
 }
 
 /** The `tx` of all transactions of one connection. A domain is made when it is first asked for. */

@@ -3,6 +3,7 @@ import { accountDataTables } from '#store/migrations/0001/account-data.ts'
 import { accountsTables } from '#store/migrations/0001/accounts.ts'
 import { countersTables } from '#store/migrations/0001/counters.ts'
 import { currentStateTables } from '#store/migrations/0001/current-state.ts'
+import { destinationsTables } from '#store/migrations/0001/destinations.ts'
 import { devicesTables } from '#store/migrations/0001/devices.ts'
 import { eventsTables } from '#store/migrations/0001/events.ts'
 import { filtersTables } from '#store/migrations/0001/filters.ts'
@@ -11,6 +12,7 @@ import { membershipsTables } from '#store/migrations/0001/memberships.ts'
 import { profilesTables } from '#store/migrations/0001/profiles.ts'
 import { receiptsTables } from '#store/migrations/0001/receipts.ts'
 import { roomsTables } from '#store/migrations/0001/rooms.ts'
+import { serverKeysTables } from '#store/migrations/0001/server-keys.ts'
 import { stateTables } from '#store/migrations/0001/state.ts'
 import { uiaSessionsTables } from '#store/migrations/0001/uia-sessions.ts'
 import { usersTables } from '#store/migrations/0001/users.ts'
@@ -35,6 +37,8 @@ const DOMAINS: readonly DomainTables[] = [
   currentStateTables,
   membershipsTables,
   receiptsTables,
+  serverKeysTables,
+  destinationsTables,
 ]
 
 export async function firstTables(connection: Connection, d: Ddl): Promise<void> {

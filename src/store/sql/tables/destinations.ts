@@ -1,0 +1,8 @@
+export interface DestinationsTables {
+  failing_destinations: {
+    server: string
+    failing_since_ts: number
+    failures: number
+    next_try_ts: number
+  }
+}

@@ -1,0 +1,15 @@
+export interface ServerKeysTables {
+  server_keys: {
+    server: string
+    key_id: string
+    public_key: Uint8Array
+    valid_until_ts: number
+    expired_ts: number | null
+  }
+  server_key_documents: {
+    server: string
+    json: string
+    valid_until_ts: number
+    fetched_ts: number
+  }
+}
