@@ -40,6 +40,8 @@ onEachDatabase('crash', (database) => {
       ledger: join(hearth.folder, 'ledger'),
     }
     const writer = fork(WRITER, [JSON.stringify(job)], { env: { ...process.env, NODE_NO_WARNINGS: '1' } })
+    const ended = new AbortController()
+    writer.once('exit', () => ended.abort())
     try {
       const timelines = await TimelineReader.begin(reader, 100, 'federation')
       const starts: number[] = []
@@ -48,7 +50,7 @@ onEachDatabase('crash', (database) => {
         await sleep(random.between(50, 2_000))
         await hearth.kill()
         starts.push(Math.round(await hearth.boot()))
-        await drained(writer)
+        await drained(writer, ended.signal)
         // From the token of before the crash.
         while ((await timelines.read()) > 0);
       }
@@ -95,13 +97,11 @@ function checkRoom(ledger: readonly LedgerEntry[], history: readonly Event[], sy
   }
 }
 
-async function drained(writer: ChildProcess): Promise<void> {
-  const answer = once(writer, 'message')
-  const ended = once(writer, 'exit').then(() => {
-    throw new Error('the writer ended')
-  })
+/** Resolves when the writer has an answer to everything; rejects when it has ended. */
+async function drained(writer: ChildProcess, ended: AbortSignal): Promise<void> {
+  const answer = once(writer, 'message', { signal: ended })
   writer.send('drain')
-  await Promise.race([answer, ended])
+  await answer
 }
 
 async function readLedger(file: string): Promise<LedgerEntry[]> {
