@@ -6,8 +6,11 @@ import type { DestinationReader, DestinationStore } from '#store/types/destinati
 import type { DeviceReader, DeviceStore } from '#store/types/devices.ts'
 import type { EventReader, EventStore } from '#store/types/events.ts'
 import type { FilterReader, FilterStore } from '#store/types/filters.ts'
+import type { GapReader, GapStore } from '#store/types/gaps.ts'
+import type { InboundReader, InboundStore } from '#store/types/inbound.ts'
 import type { LogReader, LogStore } from '#store/types/log.ts'
 import type { MembershipReader, MembershipStore } from '#store/types/memberships.ts'
+import type { OutboundReader, OutboundStore } from '#store/types/outbound.ts'
 import type { ProfileReader, ProfileStore } from '#store/types/profiles.ts'
 import type { ReceiptReader, ReceiptStore } from '#store/types/receipts.ts'
 import type { RoomReader, RoomStore } from '#store/types/rooms.ts'
@@ -31,11 +34,14 @@ export type ReadTx = {
   readonly log: LogReader
   readonly rooms: RoomReader
   readonly events: EventReader
+  readonly gaps: GapReader
   readonly state: StateReader
   readonly memberships: MembershipReader
   readonly receipts: ReceiptReader
   readonly serverKeys: ServerKeyReader
   readonly destinations: DestinationReader
+  readonly inbound: InboundReader
+  readonly outbound: OutboundReader
 }
 
 /** What a write may use: the same domains, with the methods that change. */
@@ -53,11 +59,14 @@ export type Tx = {
   readonly log: LogStore
   readonly rooms: RoomStore
   readonly events: EventStore
+  readonly gaps: GapStore
   readonly state: StateStore
   readonly memberships: MembershipStore
   readonly receipts: ReceiptStore
   readonly serverKeys: ServerKeyStore
   readonly destinations: DestinationStore
+  readonly inbound: InboundStore
+  readonly outbound: OutboundStore
 }
 
 export interface Store extends AsyncDisposable {

@@ -21,7 +21,7 @@ export type EventRow = {
   readonly stateBefore: StateId
   /** Same as `stateBefore` unless the event is accepted state. */
   readonly stateAfter: StateId
-  /** 1 + the greatest of its auth events'; 0 for a create event. */
+  /** 1 + the greatest of its stored auth events'; 0 for a create event. */
   readonly generation: number
   readonly rejected: boolean
   readonly softFailed: boolean
@@ -29,7 +29,11 @@ export type EventRow = {
   readonly redactedBy: EventNid | null
 }
 
-/** One event of an append; what it cites must be stored or stand earlier in the same append. */
+/**
+ * One event of an append. Its auth events must be stored or stand earlier in the same append (a rejected event's
+ * needn't). Previous events that are neither, or that are outliers, are gaps: see gaps.ts. An event that is stored as an
+ * outlier becomes a timeline event and keeps its number.
+ */
 export type NewEvent = {
   readonly event: Event
   /** Rejected and soft-failed events are kept but take no place among extremities. */
@@ -47,7 +51,10 @@ export type NewEvent = {
   readonly redaction?: { readonly target: EventNid; readonly redacted: Event }
 }
 
-/** A batch of timeline events for one room, as data. All or nothing. */
+/**
+ * A batch of timeline events for one room, as data. All or nothing. With no events, but with `currentState`, it only
+ * changes the current state.
+ */
 export type Append = {
   readonly roomNid: RoomNid
   /** The `headSeq` that this was computed on; `StaleHeadError` when the room has moved on. */
@@ -82,6 +89,38 @@ export class DuplicateTransactionError extends Error {
 }
 
 export type TransactionKey = { readonly userNid: UserNid; readonly deviceId: string; readonly txnId: string }
+
+/** What `EventReader.known` tells of a stored event, whatever room it is in. */
+export type KnownEvent = {
+  readonly nid: EventNid
+  readonly roomNid: RoomNid
+  /** Known, but in no place of the timeline: an auth event, an event of a state, an invite from elsewhere. */
+  readonly isOutlier: boolean
+  readonly rejected: boolean
+  readonly softFailed: boolean
+}
+
+/** An event that is to be kept outside of the timeline. */
+export type Outlier = {
+  readonly event: Event
+  readonly verdict: 'accepted' | 'rejected'
+  /** Which numbered rule refused it. */
+  readonly reason?: string
+}
+
+/** Backfilled events of one room: they take ranks, but no positions, and change neither extremities nor current state. */
+export type History = {
+  readonly roomNid: RoomNid
+  /**
+   * The events come directly below the event of this rank: that of the gap that they fill. Where that place was taken
+   * by an earlier call, they come below what stands there.
+   */
+  readonly beforeRank: number
+  /** Oldest first. Those that have a place in the timeline already are left as they are. */
+  readonly events: readonly (Pick<NewEvent, 'event' | 'verdict' | 'reason' | 'redaction'> & {
+    readonly stateBefore: StateId
+  })[]
+}
 
 /** Which way a slice of a timeline is read, and where from: exclusive of `after`/`before`. Ranks, not positions. */
 export type TimelineRange = {
@@ -125,6 +164,27 @@ export interface EventReader {
   /** Each event's thread root (itself for a root with replies); those in no thread are absent. */
   threadRoots(nids: readonly EventNid[]): Promise<Map<EventNid, EventId>>
   rejectionReason(nid: EventNid): Promise<string | null>
+  /** Those of these events that are stored in any way; others are absent. */
+  known(eventIds: readonly EventId[]): Promise<Map<EventId, KnownEvent>>
+  /**
+   * The auth events of these events, in the events' order, with the events' generations. Auth events that aren't stored
+   * are left out: that happens with rejected events and with outliers that came alone.
+   */
+  authOf(nids: readonly EventNid[]): Promise<Map<EventNid, { auth: EventNid[]; generation: number }>>
+  /** The previous events of these events that are stored. Only complete for timeline events. */
+  prevOf(nids: readonly EventNid[]): Promise<Map<EventNid, EventNid[]>>
+  /**
+   * What came into a room live, with `from < position ≤ to`, in order of position: rejected and soft-failed events too.
+   * At most `limit`.
+   */
+  receivedBetween(room: RoomNid, from: number, to: number, limit: number): Promise<EventRow[]>
+  /**
+   * Accepted events of all rooms that users of this server sent, with `from < position ≤ to`, in order of position. At
+   * most `limit` of them.
+   */
+  localEventsBetween(from: number, to: number, limit: number): Promise<EventRow[]>
+  /** Accepted redactions that came before the events that they redact, by the ids of those; to be judged when these come. */
+  pendingRedactions(eventIds: readonly EventId[]): Promise<Map<EventId, EventNid[]>>
   sendersOf(nids: readonly EventNid[]): Promise<Map<EventNid, UserId>>
 }
 
@@ -135,6 +195,26 @@ export interface EventStore extends EventReader {
    * @throws StaleHeadError, DuplicateTransactionError
    */
   append(append: Append): Promise<Appended>
+  /**
+   * Keeps events outside of the timeline: no position, rank, state, extremity or log entry. One that is stored already
+   * stays as it is, but learns of auth events that it lacked.
+   * @param outliers each after those of its auth events that are among them
+   * @returns their numbers, in the same order
+   */
+  addOutliers(room: RoomNid, outliers: readonly Outlier[]): Promise<EventNid[]>
+  /**
+   * Puts backfilled events into a gap. What their oldest ones cite becomes the new gap.
+   * @returns their numbers and ranks, in the same order
+   */
+  addHistory(history: History): Promise<{ nid: EventNid; rank: number }[]>
+  /**
+   * Gives a stored event another verdict, and with it, where one is given, another state before. Its state after and its
+   * place among relations follow; extremities and the room's current state don't (`RoomStore.replaceExtremities`,
+   * `Append.currentState`).
+   */
+  rejudge(nid: EventNid, verdict: NewEvent['verdict'], reason?: string, stateBefore?: StateId): Promise<void>
+  /** Applies a redaction later than its own append: the stored event is replaced by the redacted copy. */
+  redact(by: EventNid, target: EventNid, redacted: Event): Promise<void>
   /** Forgets the transaction ids of events sent before a time (ms since the epoch); returns how many. */
   forgetTransactions(before: number): Promise<number>
 }

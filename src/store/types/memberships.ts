@@ -1,3 +1,4 @@
+import type { JsonObject } from '#core/json/value.ts'
 import type { EventNid } from '#store/types/events.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
 import type { UserNid } from '#store/types/users.ts'
@@ -18,6 +19,17 @@ export type MembershipRow = {
 
 export type RoomCounts = { readonly joined: number; readonly invited: number }
 
+/** A membership in a room that this server has no (current) copy of. */
+export type OutsideMembership = {
+  readonly user: UserNid
+  readonly room: RoomNid
+  readonly membership: Membership
+  /** The member event, stored as an outlier. */
+  readonly eventNid: EventNid
+  /** What the user may know of the room, in the format for clients, their own member event last. */
+  readonly stripped: readonly JsonObject[]
+}
+
 export interface MembershipReader {
   one(user: UserNid, room: RoomNid): Promise<MembershipRow | null>
   /** The user's rooms by membership; forgotten ones are left out. */
@@ -34,8 +46,18 @@ export interface MembershipReader {
   heroes(room: RoomNid, except: UserNid, limit: number): Promise<UserNid[]>
   /** Users who are joined to a room that `user` is joined to. */
   sharingRoomsWith(user: UserNid): Promise<UserNid[]>
+  /**
+   * What came with the membership that `setOutside` set; null where the membership is by the state of the room's copy
+   * here. A room's copy takes over at the first append that changes the user's member event.
+   */
+  stripped(user: UserNid, room: RoomNid): Promise<JsonObject[] | null>
 }
 
 export interface MembershipStore extends MembershipReader {
+  /**
+   * Sets the membership of a user in a room that this server isn't in, under a new stream position (log kind
+   * `membership`), which it returns.
+   */
+  setOutside(membership: OutsideMembership): Promise<number>
   setForgotten(user: UserNid, room: RoomNid): Promise<void>
 }

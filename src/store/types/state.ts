@@ -44,4 +44,9 @@ export interface StateStore extends StateReader {
     base: StateId,
     changes: readonly { type: string; stateKey: string; event: EventNid | null }[],
   ): Promise<StateId>
+  /** The state with just these entries, no pair of type and key twice. */
+  build(
+    room: RoomNid,
+    entries: readonly { readonly type: string; readonly stateKey: string; readonly event: EventNid }[],
+  ): Promise<StateId>
 }

@@ -1,0 +1,33 @@
+import type { RoomId, ServerName } from '#core/ids.ts'
+import type { JsonObject } from '#core/json/value.ts'
+
+/** An event as it came, that is still to be judged. */
+export type StagedPdu = {
+  /** Grows in the order of staging. */
+  readonly id: number
+  readonly roomId: RoomId
+  /** The server that it came from. */
+  readonly origin: ServerName
+  /** As received, in JSON. */
+  readonly json: string
+  readonly receivedTs: number
+}
+
+export interface InboundReader {
+  /** The answer that a transaction of another server got; null for a new one. */
+  transaction(origin: ServerName, txnId: string): Promise<JsonObject | null>
+  /** Staged events of all rooms, or of one, oldest first, at most `limit`, those after an id. */
+  staged(limit: number, from?: { readonly roomId?: RoomId; readonly afterId?: number }): Promise<StagedPdu[]>
+  /** How many events are staged, of one origin or of all. */
+  stagedCount(origin?: ServerName): Promise<number>
+}
+
+/** What other servers send: their transactions, and events on disk between receiving and judging. */
+export interface InboundStore extends InboundReader {
+  putTransaction(origin: ServerName, txnId: string, response: JsonObject): Promise<void>
+  /** Forgets transactions received before a time (ms since the epoch); returns how many. */
+  forgetTransactions(before: number): Promise<number>
+  /** Keeps events that came from `origin`, each in JSON as received. Returns their ids. */
+  stage(roomId: RoomId, origin: ServerName, pdus: readonly string[]): Promise<number[]>
+  unstage(ids: readonly number[]): Promise<void>
+}
