@@ -40,11 +40,18 @@ function tooOld() {
   return major < NODE_OLDEST[0] || (major === NODE_OLDEST[0] && minor < NODE_OLDEST[1])
 }
 
+/** Where `node_modules/.bin/node` leads, so that a service can name one path whichever Node.js it is. */
+function linkNode(target) {
+  mkdirSync(dirname(link), { recursive: true })
+  // `npm ci` in the root removes the link, and set-up itself may be running through it.
+  rmSync(link, { force: true })
+  symlinkSync(target, link)
+}
+
 install(root)
 if (tooOld() || existsSync(join(pinned, 'node_modules'))) {
   install(pinned)
-  mkdirSync(dirname(link), { recursive: true })
-  // `npm ci` in the root removes the link, and setup itself may be running through it.
-  rmSync(link, { force: true })
-  symlinkSync('../../tools/node/node_modules/.bin/node', link)
+  linkNode('../../tools/node/node_modules/.bin/node')
+} else {
+  linkNode(process.execPath)
 }
