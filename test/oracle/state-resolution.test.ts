@@ -12,7 +12,8 @@ import { resolve } from '#core/state/resolve.ts'
 import { run } from '#core/state/steps.ts'
 import { Random } from '#test/generators/random.ts'
 import { generateRoom, type RoomCounts, type RoomProblem } from '#test/generators/room-graph.ts'
-import { resolveWithSynapse, synapsePython } from '#test/oracle/synapse.ts'
+import { synapsePython } from '#test/harness/synapse-python.ts'
+import { resolveWithSynapse } from '#test/oracle/synapse.ts'
 
 const SEED = setting('HEARTH_ORACLE_SEED', 1)
 const PROBLEMS = setting('HEARTH_ORACLE_PROBLEMS', 2_000)

@@ -20,6 +20,8 @@ export type HearthOptions = {
   readonly database?: DatabaseName
   /** Merged over the settings of tests: no rate limits, open registration, cheap password hashes. */
   readonly config?: object
+  /** Where it listens besides the port for clients. */
+  readonly listeners?: readonly object[]
 }
 
 /** How a process ended. */
@@ -51,7 +53,7 @@ export class Hearth {
       data_dir: 'data',
       database: database.setting,
       log: { level: 'warn', format: 'json' },
-      listeners: [{ host: '127.0.0.1', port, resources: ['client', 'metrics'] }],
+      listeners: [{ host: '127.0.0.1', port, resources: ['client', 'metrics'] }, ...(options.listeners ?? [])],
       registration: { enabled: true, guests: true, shared_secret: 'shared' },
       rate_limits: false,
       password_hash: { memory_kib: 8, passes: 1 },
