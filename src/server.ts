@@ -21,6 +21,7 @@ import { RoomServices } from '#services/rooms/room-services.ts'
 import { loadSigningKey } from '#services/signing-key.ts'
 import { realTimers, type Timers } from '#services/timers.ts'
 import { openStore } from '#store/sql/open.ts'
+import type { Store } from '#store/store.ts'
 
 /** What the program takes from the world around it; tests give their own. */
 export type Surroundings = {
@@ -50,6 +51,7 @@ export async function openServices(config: Config, surroundings: Surroundings): 
   mkdirSync(config.data_dir, { recursive: true, mode: 0o700 })
   const signer = loadSigningKey(config.server_name, config.data_dir, randomBytes)
   const store = opened.use(await openStore({ database: config.database, dataDir: config.data_dir, clock, log }))
+  await claimDatabase(store, config.server_name)
   const onError = (err: unknown) => log.error({ err }, 'work in the background failed')
   const metrics = new Metrics()
   const limiter = new RateLimiter({ limits: rateLimits(config.rate_limits), clock })
@@ -80,6 +82,17 @@ export async function openServices(config: Config, surroundings: Surroundings): 
   const services: Services = { clock, config, limiter, metrics, ...accounts, rooms, ...reading }
   const ending = opened.move()
   return { services, [Symbol.asyncDispose]: () => ending.disposeAsync() }
+}
+
+/** User ids, room ids and signatures in the database hold the server's name: under another one they are nobody's. */
+async function claimDatabase(store: Store, serverName: string): Promise<void> {
+  const owner = await store.write(async (tx) => {
+    const known = await tx.meta.serverName()
+    if (known === null) await tx.meta.setServerName(serverName)
+    return known ?? serverName
+  })
+  if (owner === serverName) return
+  throw new StartError(`server_name: the database belongs to "${owner}", and can't be used as "${serverName}"`)
 }
 
 function accountSettings(config: Config): AccountSettings {

@@ -86,3 +86,20 @@ describe('a start that fails', () => {
     )
   })
 })
+
+it('refuses a database that belongs to another server name', async () => {
+  const data = mkdtempSync(join(tmpdir(), 'hearth-server-'))
+  const run = async (name: string) => {
+    const config = parseConfig(`{ server_name: ${name}, listeners: [{ port: 0 }] }`, {
+      source: 'test',
+      folder: data,
+      environment: {},
+    })
+    await using server = await startServer(config, { clock: Date.now, randomBytes, log: QUIET })
+    return server.addresses.length
+  }
+  assert.equal(await run('one.example'), 1)
+  await assert.rejects(run('two.example'), { name: 'StartError', message: /^server_name: .*"one\.example"/ })
+  assert.equal(await run('one.example'), 1)
+  rmSync(data, { recursive: true })
+})

@@ -10,6 +10,7 @@ import type { GapReader, GapStore } from '#store/types/gaps.ts'
 import type { InboundReader, InboundStore } from '#store/types/inbound.ts'
 import type { LogReader, LogStore } from '#store/types/log.ts'
 import type { MembershipReader, MembershipStore } from '#store/types/memberships.ts'
+import type { MetaReader, MetaStore } from '#store/types/meta.ts'
 import type { OutboundReader, OutboundStore } from '#store/types/outbound.ts'
 import type { ProfileReader, ProfileStore } from '#store/types/profiles.ts'
 import type { ReceiptReader, ReceiptStore } from '#store/types/receipts.ts'
@@ -32,6 +33,7 @@ export type ReadTx = {
   readonly accountData: AccountDataReader
   readonly filters: FilterReader
   readonly log: LogReader
+  readonly meta: MetaReader
   readonly rooms: RoomReader
   readonly events: EventReader
   readonly gaps: GapReader
@@ -57,6 +59,7 @@ export type Tx = {
   readonly accountData: AccountDataStore
   readonly filters: FilterStore
   readonly log: LogStore
+  readonly meta: MetaStore
   readonly rooms: RoomStore
   readonly events: EventStore
   readonly gaps: GapStore

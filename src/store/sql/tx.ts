@@ -7,6 +7,7 @@ import { eventStore } from '#store/sql/events.ts'
 import { filterStore } from '#store/sql/filters.ts'
 import { logStore } from '#store/sql/log.ts'
 import { membershipStore } from '#store/sql/memberships.ts'
+import { metaStore } from '#store/sql/meta.ts'
 import { profileStore } from '#store/sql/profiles.ts'
 import { receiptStore } from '#store/sql/receipts.ts'
 import { roomStore } from '#store/sql/rooms.ts'
@@ -33,6 +34,7 @@ const DOMAINS: { readonly [Name in Exclude<keyof Tx, 'position'>]: (sql: Sql) =>
   accountData: accountDataStore,
   filters: filterStore,
   log: logStore,
+  meta: metaStore,
   rooms: roomStore,
   events: eventStore,
   state: stateStore,
