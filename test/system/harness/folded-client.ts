@@ -60,13 +60,8 @@ export class FoldedClient {
   }
 
   /** One sync without waiting. Tells which rooms were in the answer. */
-  async sync(): Promise<Set<string>> {
-    const answer: Body = await this.api.sync({
-      filter: JSON.stringify(this.choice.filter),
-      use_state_after: this.choice.useStateAfter ? true : undefined,
-      since: this.since,
-      timeout: 0,
-    })
+  async sync(fullState = false): Promise<Set<string>> {
+    const answer = await this.#ask(fullState)
     this.since = answer.next_batch
     for (const event of answer.account_data?.events ?? []) this.accountData.set(event.type, event.content)
     const { join = {}, invite = {}, knock = {}, leave = {} } = answer.rooms ?? {}
@@ -79,6 +74,21 @@ export class FoldedClient {
         .flatMap(Object.keys)
         .concat(answer.account_data?.events?.length ? ['account data'] : []),
     )
+  }
+
+  /** A sync whose answer gets lost on the way: the client will ask for the same again. */
+  async syncInVain(): Promise<void> {
+    await this.#ask(false)
+  }
+
+  #ask(fullState: boolean): Promise<Body> {
+    return this.api.sync({
+      filter: JSON.stringify(this.choice.filter),
+      use_state_after: this.choice.useStateAfter ? true : undefined,
+      full_state: fullState ? true : undefined,
+      since: this.since,
+      timeout: 0,
+    })
   }
 
   #joined(id: string, part: Body): void {

@@ -24,7 +24,9 @@ export class Random {
   }
 }
 
-/** From HEARTH_TEST_SEED, else new; print it, so that a failure can be repeated. */
+const SEED = Number(process.env['HEARTH_TEST_SEED'] ?? Date.now() % 1_000_000)
+
+/** From HEARTH_TEST_SEED, else new in each process; print it, so that a failure can be repeated. */
 export function seed(): number {
-  return Number(process.env['HEARTH_TEST_SEED'] ?? Date.now() % 1_000_000)
+  return SEED
 }
