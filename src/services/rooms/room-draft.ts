@@ -238,7 +238,7 @@ function tipOf(event: Event): Tip {
 }
 
 /** "The maximum depth of its prev_events, plus one", within what canonical JSON can hold. */
-function nextDepth(tips: readonly Tip[]): number {
+export function nextDepth(tips: readonly Tip[]): number {
   const depth = tips.reduce((max, tip) => Math.max(max, tip.depth), 0)
   return Math.min(depth + 1, Number.MAX_SAFE_INTEGER)
 }
