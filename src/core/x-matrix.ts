@@ -1,8 +1,7 @@
 /** How servers sign their requests (server-server API, "Request Authentication"). */
 
-import { type Signer, signableText } from '#core/event/sign.ts'
+import type { Signer } from '#core/event/sign.ts'
 import { ID_BYTES_MAX, type ServerName } from '#core/ids.ts'
-import type { JsonObject, JsonValue } from '#core/json/value.ts'
 import { isServerName } from '#core/server-name.ts'
 
 /** What an `Authorization: X-Matrix` header says; nothing of it is proved yet. */
@@ -23,8 +22,8 @@ export type SignedRequest = {
   readonly uri: string
   readonly origin: string
   readonly destination: string
-  /** The parsed body; undefined where there is none. */
-  readonly content?: JsonValue | undefined
+  /** The canonical JSON of the body; null where there is none. */
+  readonly content: string | null
 }
 
 /** Parameters in one header; the specification knows four. */
@@ -95,14 +94,21 @@ function quote(value: string): string {
   return `"${value.replaceAll(/["\\]/g, '\\$&')}"`
 }
 
-/** The JSON that a request's signatures cover. */
-export function signableRequest({ method, uri, origin, destination, content }: SignedRequest): JsonObject {
-  return { method, uri, origin, destination, ...(content !== undefined && { content }) }
+/** The text that a request's signature covers: the canonical JSON of its parts. */
+export function requestText({ method, uri, origin, destination, content }: SignedRequest): string {
+  const parts = [
+    ...(content === null ? [] : [`"content":${content}`]),
+    `"destination":${JSON.stringify(destination)}`,
+    `"method":${JSON.stringify(method)}`,
+    `"origin":${JSON.stringify(origin)}`,
+    `"uri":${JSON.stringify(uri)}`,
+  ]
+  return `{${parts.join(',')}}`
 }
 
-/** The header value with our signature of a request. Throws M_BAD_JSON for content that canonical JSON can't hold. */
+/** The header value with our signature of a request. */
 export function signRequest(request: Omit<SignedRequest, 'origin'>, signer: Signer): string {
   const origin = signer.name as ServerName
-  const signature = signer.sign(signableText(signableRequest({ ...request, origin })))
+  const signature = signer.sign(requestText({ ...request, origin }))
   return formatXMatrix({ origin, destination: request.destination, keyId: signer.keyId, signature })
 }
