@@ -50,7 +50,8 @@ export async function openServices(config: Config, surroundings: Surroundings): 
   const { clock, randomBytes, log, timers = realTimers } = surroundings
   mkdirSync(config.data_dir, { recursive: true, mode: 0o700 })
   const signer = loadSigningKey(config.server_name, config.data_dir, randomBytes)
-  const store = opened.use(await openStore({ database: config.database, dataDir: config.data_dir, clock, log }))
+  const { database, data_dir: dataDir, server_name: serverName } = config
+  const store = opened.use(await openStore({ database, dataDir, serverName: serverName as ServerName, clock, log }))
   await claimDatabase(store, config.server_name)
   const onError = (err: unknown) => log.error({ err }, 'work in the background failed')
   const metrics = new Metrics()

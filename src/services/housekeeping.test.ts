@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import type { ServerName } from '#core/ids.ts'
 import { Housekeeping } from '#services/housekeeping.ts'
 import type { Timers } from '#services/timers.ts'
 import { openStore } from '#store/sql/open.ts'
@@ -20,7 +21,13 @@ test('each hour drops what has expired, until it is stopped', async () => {
     },
   }
   {
-    await using store = await openStore({ database: 'sqlite', dataDir, clock, log: QUIET_LOG })
+    await using store = await openStore({
+      database: 'sqlite',
+      dataDir,
+      serverName: 'hearth.example' as ServerName,
+      clock,
+      log: QUIET_LOG,
+    })
     const session = { operation: 'x', userNid: null, fingerprint: null, completed: [] }
     await store.write(async (tx) => {
       await tx.uiaSessions.put({ ...session, idHash: 'old', expiresTs: now + 1 })

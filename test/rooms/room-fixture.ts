@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Event } from '#core/event/event.ts'
 import { signerFromSeed } from '#core/event/sign.ts'
-import type { EventId, RoomId, UserId } from '#core/ids.ts'
+import type { EventId, RoomId, ServerName, UserId } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
 import { ROOM_VERSIONS } from '#core/room-versions.ts'
 import { RateLimiter } from '#services/rate-limiter.ts'
@@ -72,7 +72,13 @@ export async function roomFixture(settings: Partial<RoomSettings> = {}): Promise
       settings: { defaultVersion: '12', aliasesWithoutMembership: false, ...settings },
     })
   const open = async () => {
-    const store = await openStore({ database: 'sqlite', dataDir, clock: () => clock.now, log: QUIET_LOG })
+    const store = await openStore({
+      database: 'sqlite',
+      dataDir,
+      serverName: SERVER as ServerName,
+      clock: () => clock.now,
+      log: QUIET_LOG,
+    })
     return { store, rooms: servicesOn(store) }
   }
   let opened = await open()

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import pg from 'pg'
+import type { ServerName } from '#core/ids.ts'
 import type { DialectName } from '#store/sql/connection.ts'
 import { openStore, type StoreOptions } from '#store/sql/open.ts'
 import type { Store, StoreLog } from '#store/store.ts'
@@ -48,7 +49,12 @@ function testWith(create: () => Promise<Database>): DatabaseTest {
       const stores: Store[] = []
       try {
         const open = async () => {
-          const store = await openStore({ ...database.options, clock: () => 1_700_000_000_000, log: QUIET_LOG })
+          const store = await openStore({
+            ...database.options,
+            serverName: 'hearth.example' as ServerName,
+            clock: () => 1_700_000_000_000,
+            log: QUIET_LOG,
+          })
           stores.push(store)
           return store
         }

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import type { DeviceId, UserId } from '#core/ids.ts'
+import type { DeviceId, ServerName, UserId } from '#core/ids.ts'
 import { member } from '#core/json/value.ts'
 import { accountDataChanges, allAccountData } from '#services/account-data/account-data-feed.ts'
 import type { Caller } from '#services/accounts/caller.ts'
@@ -20,7 +20,13 @@ let caller: Caller
 before(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'hearth-feed-'))
   const log = { info() {}, warn() {}, error() {} }
-  store = await openStore({ database: 'sqlite', dataDir, clock: () => 0, log })
+  store = await openStore({
+    database: 'sqlite',
+    dataDir,
+    serverName: 'hearth.example' as ServerName,
+    clock: () => 0,
+    log,
+  })
   const userNid = await store.write((tx) => tx.users.intern(ALICE))
   const deviceId = 'D' as DeviceId
   caller = { userId: ALICE, userNid, deviceId, isGuest: false, isAdmin: false, accessTokenHash: '' }

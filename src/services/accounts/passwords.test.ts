@@ -15,7 +15,7 @@ test('W4: a hash made at a lower cost is replaced when its password was given', 
   const dataDir = await mkdtemp(join(tmpdir(), 'hearth-passwords-'))
   const clock = () => 0
   const log = { info() {}, warn() {}, error() {} }
-  const store = await openStore({ database: 'sqlite', dataDir, clock, log })
+  const store = await openStore({ database: 'sqlite', dataDir, serverName: 'hearth.example' as ServerName, clock, log })
   try {
     const limiter = new RateLimiter({ limits: RATE_LIMITS, clock })
     const passwordsAt = (memoryKib: number) => {

@@ -5,7 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, test } from 'node:test'
-import type { DeviceId, UserId } from '#core/ids.ts'
+import type { DeviceId, ServerName, UserId } from '#core/ids.ts'
 import { FLUSH_INTERVAL_MS, SEEN_INTERVAL_MS } from '#services/accounts/last-seen.ts'
 import { Sessions } from '#services/accounts/sessions.ts'
 import { openStore } from '#store/sql/open.ts'
@@ -26,7 +26,13 @@ beforeEach(async () => {
   now = 1_700_000_000_000
   dataDir = await mkdtemp(join(tmpdir(), 'hearth-sessions-'))
   const clock = () => now
-  store = await openStore({ database: 'sqlite', dataDir, clock, log: { info() {}, warn() {}, error() {} } })
+  store = await openStore({
+    database: 'sqlite',
+    dataDir,
+    serverName: 'hearth.example' as ServerName,
+    clock,
+    log: { info() {}, warn() {}, error() {} },
+  })
   const onError = (error: unknown) => assert.fail(String(error))
   sessions = new Sessions({ store, clock, randomBytes, onError })
   const session = sessions.prepare({ deviceId: PHONE, displayName: null, refreshable: false })

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import type { ServerName } from '#core/ids.ts'
 import { MIGRATIONS } from '#store/migrations/list.ts'
 import { migrate } from '#store/migrations/migrate.ts'
 import type { Connection } from '#store/sql/connection.ts'
@@ -15,6 +16,8 @@ export type StoreOptions = {
   /** `sqlite` (a file under `dataDir`), or the postgres:// address of a database. */
   readonly database: string
   readonly dataDir: string
+  /** This server's own name: whose users are local. */
+  readonly serverName: ServerName
   readonly clock: () => number
   readonly log: StoreLog
 }
@@ -27,7 +30,7 @@ export function openStore(options: StoreOptions): Promise<Store> {
   return options.database === 'sqlite' ? openSqlite(options) : openPostgres(options)
 }
 
-async function openSqlite({ dataDir, clock, log }: StoreOptions): Promise<Store> {
+async function openSqlite({ dataDir, serverName, clock, log }: StoreOptions): Promise<Store> {
   const positions = new Positions(log)
   const path = join(dataDir, 'hearth.db')
   const writer = openWriter(path)
@@ -35,14 +38,14 @@ async function openSqlite({ dataDir, clock, log }: StoreOptions): Promise<Store>
     const connection = new SqliteConnection(writer)
     await migrate(connection, MIGRATIONS, log)
     positions.reached(await storedPosition(connection))
-    return new SqlStore(new SqliteEngine(path, writer, clock, eventsOf(positions)), positions)
+    return new SqlStore(new SqliteEngine(path, writer, { serverName, clock }, eventsOf(positions)), positions)
   } catch (error) {
     writer.close()
     throw error
   }
 }
 
-async function openPostgres({ database, clock, log }: StoreOptions): Promise<Store> {
+async function openPostgres({ database, serverName, clock, log }: StoreOptions): Promise<Store> {
   const positions = new Positions(log)
   const connection = await PostgresConnection.connect(database)
   try {
@@ -54,7 +57,7 @@ async function openPostgres({ database, clock, log }: StoreOptions): Promise<Sto
   const events = eventsOf(positions)
   const news = new News(database, events, log)
   await news.start()
-  return new SqlStore(new PostgresEngine(database, clock, news, events), positions)
+  return new SqlStore(new PostgresEngine(database, { serverName, clock }, news, events), positions)
 }
 
 function eventsOf(positions: Positions) {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { DatabaseSync } from 'node:sqlite'
 import { beforeEach, describe, it } from 'node:test'
+import type { ServerName } from '#core/ids.ts'
 import { UnstorableTextError } from '#store/errors.ts'
 import { firstTables } from '#store/migrations/0001/tables.ts'
 import { DDL } from '#store/migrations/ddl.ts'
@@ -14,7 +15,12 @@ describe('a session', () => {
   beforeEach(async () => {
     const connection = new SqliteConnection(new DatabaseSync(':memory:'))
     await firstTables(connection, DDL.sqlite)
-    sql = new Session(connection, { shared: new Map(), clock: () => 0, writable: true })
+    sql = new Session(connection, {
+      shared: new Map(),
+      serverName: 'hearth.example' as ServerName,
+      clock: () => 0,
+      writable: true,
+    })
     sql.begin()
   })
 

@@ -1,4 +1,5 @@
 import { type Compilable, type Expression, type Kysely, sql as template } from 'kysely'
+import type { ServerName } from '#core/ids.ts'
 import { type Connection, isPlainQuery, type Result, type SqlValue } from '#store/sql/connection.ts'
 import { type Counter, Counters, type CounterValues } from '#store/sql/counters.ts'
 import { type HookMark, Hooks } from '#store/sql/hooks.ts'
@@ -10,7 +11,10 @@ import type { Prepared, Sql } from '#store/sql/sql.ts'
 /** Objects that all connections of a store share, by the function that makes them. */
 export type Shared = Map<() => unknown, unknown>
 
-export type SessionOptions = { readonly shared: Shared; readonly clock: () => number; readonly writable: boolean }
+/** What every connection of a store is given. */
+export type Surroundings = { readonly serverName: ServerName; readonly clock: () => number }
+
+export type SessionOptions = Surroundings & { readonly shared: Shared; readonly writable: boolean }
 
 /** A place in a transaction to return to. */
 export type Mark = { readonly hooks: HookMark; readonly counters: CounterValues | null; readonly changes: number }
@@ -19,6 +23,7 @@ export type Mark = { readonly hooks: HookMark; readonly counters: CounterValues 
 export class Session implements Sql {
   readonly db: Kysely<Schema>
   readonly clock: () => number
+  readonly serverName: ServerName
   readonly #connection: Connection
   readonly #counters: Counters
   readonly #hooks = new Hooks()
@@ -34,6 +39,7 @@ export class Session implements Sql {
     this.#shared = options.shared
     this.#writable = options.writable
     this.clock = options.clock
+    this.serverName = options.serverName
     this.db = kyselyOver(connection.dialect, (text, parameters) => this.#execute(text, parameters, false))
   }
 

@@ -1,4 +1,5 @@
 import type { Compilable, Expression, Kysely } from 'kysely'
+import type { ServerName } from '#core/ids.ts'
 import type { DialectName, SqlValue } from '#store/sql/connection.ts'
 import type { Counter } from '#store/sql/counters.ts'
 import type { Schema } from '#store/sql/schema.ts'
@@ -59,4 +60,6 @@ export interface Sql {
   shared<T>(make: () => T): T
   /** Milliseconds since the epoch. */
   readonly clock: () => number
+  /** This server's own. */
+  readonly serverName: ServerName
 }

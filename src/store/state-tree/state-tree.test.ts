@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { DatabaseSync } from 'node:sqlite'
 import { beforeEach, describe, it } from 'node:test'
+import type { ServerName } from '#core/ids.ts'
 import { firstTables } from '#store/migrations/0001/tables.ts'
 import { DDL } from '#store/migrations/ddl.ts'
 import { Session } from '#store/sql/session.ts'
@@ -14,6 +15,8 @@ import type { StateKeyNid } from '#store/types/state.ts'
 const ROOM = 1 as RoomNid
 const put = (key: number, event: number): StateChange => [key as StateKeyNid, event as EventNid]
 const entry = (key: number) => [key as StateKeyNid, (key + 1) as EventNid] as const
+
+const SERVER = 'hearth.example' as ServerName
 
 describe('the state tree on a database', () => {
   let connection: SqliteConnection
@@ -29,7 +32,7 @@ describe('the state tree on a database', () => {
 
   /** With caches of its own: like another process. */
   function openSession(): Session {
-    const session = new Session(connection, { shared: new Map(), clock: () => 0, writable: true })
+    const session = new Session(connection, { shared: new Map(), serverName: SERVER, clock: () => 0, writable: true })
     session.begin()
     return session
   }
@@ -82,7 +85,7 @@ describe('the state tree on a database', () => {
 
   it('shows the rows of a transaction to no other connection before the commit', async () => {
     const shared = new Map()
-    const options = { shared, clock: () => 0, writable: true }
+    const options = { shared, serverName: SERVER, clock: () => 0, writable: true }
     const [writer, reader] = [new Session(connection, options), new Session(connection, options)]
     writer.begin()
     reader.begin()

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { connect, createServer, type Socket } from 'node:net'
+import type { ServerName } from '#core/ids.ts'
 import { openStore } from '#store/sql/open.ts'
 import type { Tx } from '#store/store.ts'
 import type { UserNid } from '#store/types/users.ts'
@@ -17,7 +18,13 @@ forEachDatabase('a commit whose connection breaks', (test, dialect) => {
     test(name, async (open) => {
       await open()
       const proxy = await startProxy(open.options.database, forward)
-      const store = await openStore({ database: proxy.url, dataDir: '', clock: () => 0, log: QUIET_LOG })
+      const store = await openStore({
+        database: proxy.url,
+        dataDir: '',
+        serverName: 'hearth.example' as ServerName,
+        clock: () => 0,
+        log: QUIET_LOG,
+      })
       try {
         let ran = 0
         proxy.breakNextCommit()

@@ -6,7 +6,7 @@ import type { PostgresConnection } from '#store/sql/postgres/connection.ts'
 import { isConflict, isConnectionLost } from '#store/sql/postgres/errors.ts'
 import { Link } from '#store/sql/postgres/link.ts'
 import { type News, notify } from '#store/sql/postgres/news.ts'
-import { Session, type Shared } from '#store/sql/session.ts'
+import { Session, type Shared, type Surroundings } from '#store/sql/session.ts'
 import { transactionOver } from '#store/sql/tx.ts'
 import type { ReadTx, Tx } from '#store/store.ts'
 
@@ -33,11 +33,11 @@ export class PostgresEngine implements Engine {
   readonly #events: EngineEvents
 
   /** @param url of a database already migrated */
-  constructor(url: string, clock: () => number, news: News, events: EngineEvents) {
+  constructor(url: string, surroundings: Surroundings, news: News, events: EngineEvents) {
     const shared: Shared = new Map()
     const link = (writable: boolean) =>
       new Link<Over<Tx>>(url, (connection) => {
-        const session = new Session(connection, { shared, clock, writable })
+        const session = new Session(connection, { ...surroundings, shared, writable })
         return { session, tx: transactionOver(session) }
       })
     this.#writer = link(true)

@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { type Engine, type EngineEvents, type Outcome, type PendingWrite, settle } from '#store/sql/engine.ts'
 import { Pool } from '#store/sql/pool.ts'
-import { Session, type Shared } from '#store/sql/session.ts'
+import { Session, type Shared, type Surroundings } from '#store/sql/session.ts'
 import { SqliteConnection } from '#store/sql/sqlite/connection.ts'
 import { openReader } from '#store/sql/sqlite/open.ts'
 import { transactionOver } from '#store/sql/tx.ts'
@@ -24,11 +24,11 @@ export class SqliteEngine implements Engine {
   readonly #events: EngineEvents
 
   /** @param writer already migrated */
-  constructor(path: string, writer: DatabaseSync, clock: () => number, events: EngineEvents) {
+  constructor(path: string, writer: DatabaseSync, surroundings: Surroundings, events: EngineEvents) {
     const shared: Shared = new Map()
     const open = (database: DatabaseSync, writable: boolean) => {
       const connection = new SqliteConnection(database)
-      const session = new Session(connection, { shared, clock, writable })
+      const session = new Session(connection, { ...surroundings, shared, writable })
       return { database, connection, session, tx: transactionOver(session) }
     }
     this.#writer = open(writer, true)
