@@ -10,6 +10,7 @@ import type { EventsTables } from '#store/sql/tables/events.ts'
 import type { FiltersTables } from '#store/sql/tables/filters.ts'
 import type { LogTables } from '#store/sql/tables/log.ts'
 import type { MembershipsTables } from '#store/sql/tables/memberships.ts'
+import type { OutboundTables } from '#store/sql/tables/outbound.ts'
 import type { ProfilesTables } from '#store/sql/tables/profiles.ts'
 import type { ReceiptsTables } from '#store/sql/tables/receipts.ts'
 import type { RoomsTables } from '#store/sql/tables/rooms.ts'
@@ -34,6 +35,7 @@ export interface Schema
     CurrentStateTables,
     EventsTables,
     MembershipsTables,
+    OutboundTables,
     ReceiptsTables,
     RoomsTables,
     ServerKeysTables {}

@@ -8,6 +8,7 @@ import { filterStore } from '#store/sql/filters.ts'
 import { logStore } from '#store/sql/log.ts'
 import { membershipStore } from '#store/sql/memberships.ts'
 import { metaStore } from '#store/sql/meta.ts'
+import { outboundStore } from '#store/sql/outbound.ts'
 import { profileStore } from '#store/sql/profiles.ts'
 import { receiptStore } from '#store/sql/receipts.ts'
 import { roomStore } from '#store/sql/rooms.ts'
@@ -42,6 +43,7 @@ const DOMAINS: { readonly [Name in Exclude<keyof Tx, 'position'>]: (sql: Sql) =>
   receipts: receiptStore,
   serverKeys: serverKeyStore,
   destinations: destinationStore,
+  outbound: outboundStore,
 }
 
 /** The `tx` of all transactions of one connection. A domain is made when it is first asked for. */

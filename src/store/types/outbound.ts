@@ -1,36 +1,38 @@
 import type { ServerName } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
+import type { EventNid } from '#store/types/events.ts'
+import type { RoomNid } from '#store/types/rooms.ts'
 
-/** A server that lacks something. */
-export type BehindDestination = {
-  readonly server: ServerName
-  /** It has been sent all events up to this position. */
+/** The newest event of a room that is for a server and that it has not been sent. */
+export type MissedEvent = {
+  readonly destination: ServerName
+  readonly roomNid: RoomNid
+  readonly eventNid: EventNid
+  /** Where the log told of the event, or of its passing on. */
   readonly position: number
-  /** The position of the last event that is for it. */
-  readonly duePosition: number
 }
 
 export type QueuedEdu = { readonly id: number; readonly edu: JsonObject }
 
 export interface OutboundReader {
-  /** Up to which position a server has been sent all events that are for it; null before the first was due. */
-  position(destination: ServerName): Promise<number | null>
-  /** Servers with events or EDUs to send, by name, those after `after`; at most `limit`. */
-  behind(limit: number, after?: ServerName): Promise<BehindDestination[]>
+  /** What a server missed, one event a room, in order of position; at most `limit`. */
+  missed(destination: ServerName, limit: number): Promise<MissedEvent[]>
+  /** Servers that missed events or that EDUs wait for, by name, those after `after`; at most `limit`. */
+  behind(limit: number, after?: ServerName): Promise<ServerName[]>
   /** The oldest EDUs queued for a server, in order, at most `limit`. */
   edus(destination: ServerName, limit: number): Promise<QueuedEdu[]>
   eduCount(destination: ServerName): Promise<number>
 }
 
-/** How far each other server has been told what concerns it. */
+/**
+ * What other servers have yet to be told. A server that keeps up needs no row: it stands where the follower of the log
+ * stands that sends to it.
+ */
 export interface OutboundStore extends OutboundReader {
-  /**
-   * An event at `position` is for these servers. Of one that is new here, everything before counts as sent. Positions
-   * only go forward.
-   */
-  setDue(destinations: readonly ServerName[], position: number): Promise<void>
-  /** A server has been sent everything up to `position`. */
-  setPosition(destination: ServerName, position: number): Promise<void>
+  /** Of a server and room that have a missed event already, the one with the later position stays. */
+  addMissed(events: readonly MissedEvent[]): Promise<void>
+  /** They have been sent. A newer one of the same room stays. */
+  dropMissed(events: readonly MissedEvent[]): Promise<void>
   /** Queues an EDU that must arrive, even after a restart. */
   queueEdu(destination: ServerName, edu: JsonObject): Promise<void>
   dropEdus(ids: readonly number[]): Promise<void>

@@ -9,6 +9,7 @@ import { eventsTables } from '#store/migrations/0001/events.ts'
 import { filtersTables } from '#store/migrations/0001/filters.ts'
 import { logTables } from '#store/migrations/0001/log.ts'
 import { membershipsTables } from '#store/migrations/0001/memberships.ts'
+import { outboundTables } from '#store/migrations/0001/outbound.ts'
 import { profilesTables } from '#store/migrations/0001/profiles.ts'
 import { receiptsTables } from '#store/migrations/0001/receipts.ts'
 import { roomsTables } from '#store/migrations/0001/rooms.ts'
@@ -39,6 +40,7 @@ const DOMAINS: readonly DomainTables[] = [
   receiptsTables,
   serverKeysTables,
   destinationsTables,
+  outboundTables,
 ]
 
 export async function firstTables(connection: Connection, d: Ddl): Promise<void> {

@@ -1,0 +1,102 @@
+import type { ServerName } from '#core/ids.ts'
+import type { JsonObject } from '#core/json/value.ts'
+import { integerList } from '#store/sql/connection.ts'
+import { deleteFrom, insertInto, RowBatch } from '#store/sql/row-batch.ts'
+import type { Sql } from '#store/sql/sql.ts'
+import type { EventNid } from '#store/types/events.ts'
+import type { MissedEvent, OutboundStore } from '#store/types/outbound.ts'
+import type { RoomNid } from '#store/types/rooms.ts'
+
+const MISSED = insertInto(
+  'missed_events',
+  { server: 'text', room_nid: 'integer', event_nid: 'integer', position: 'integer' },
+  `ON CONFLICT (server, room_nid) DO UPDATE SET event_nid = excluded.event_nid, position = excluded.position
+   WHERE missed_events.position < excluded.position`,
+)
+const SENT = deleteFrom('missed_events', { server: 'text', room_nid: 'integer', position: 'integer' })
+
+export function outboundStore(sql: Sql): OutboundStore {
+  const missed = sql.prepare((db, p: { server: string; limit: number }) =>
+    db.selectFrom('missed_events').selectAll().where('server', '=', p.server).orderBy('position').limit(p.limit),
+  )
+  const behind = sql.prepare((db, p: { after: string; limit: number }) =>
+    db
+      .selectFrom('missed_events')
+      .select('server')
+      .where('server', '>', p.after)
+      .union(db.selectFrom('queued_edus').select('server').where('server', '>', p.after))
+      .orderBy('server')
+      .limit(p.limit),
+  )
+  const edus = sql.prepare((db, p: { server: string; limit: number }) =>
+    db.selectFrom('queued_edus').select(['id', 'edu']).where('server', '=', p.server).orderBy('id').limit(p.limit),
+  )
+  const eduCount = sql.prepare((db, p: { server: string }) =>
+    db
+      .selectFrom('queued_edus')
+      .select((is) => is.fn.countAll<number>().as('count'))
+      .where('server', '=', p.server),
+  )
+  const queueEdu = sql.prepare((db, p: { server: string; edu: string }) =>
+    db.insertInto('queued_edus').values({ server: p.server, edu: p.edu }),
+  )
+  const dropEdus = sql.prepare((db, p: { ids: string }) =>
+    db.deleteFrom('queued_edus').where('id', 'in', sql.integers(p.ids)),
+  )
+
+  return {
+    async missed(destination, limit) {
+      return (await missed.all({ server: destination, limit })).map((row) => ({
+        destination: row.server as ServerName,
+        roomNid: row.room_nid as RoomNid,
+        eventNid: row.event_nid as EventNid,
+        position: row.position,
+      }))
+    },
+
+    async behind(limit, after) {
+      return (await behind.all({ after: after ?? '', limit })).map((row) => row.server as ServerName)
+    },
+
+    async edus(destination, limit) {
+      const rows = await edus.all({ server: destination, limit })
+      return rows.map(({ id, edu }) => ({ id, edu: JSON.parse(edu) as JsonObject }))
+    },
+
+    async eduCount(destination) {
+      return Number((await eduCount.get({ server: destination }))?.count ?? 0)
+    },
+
+    async addMissed(events) {
+      const batch = new RowBatch()
+      for (const event of newestOfEach(events)) {
+        batch.add(MISSED, event.destination, event.roomNid, event.eventNid, event.position)
+      }
+      await batch.write(sql)
+    },
+
+    async dropMissed(events) {
+      const batch = new RowBatch()
+      for (const event of events) batch.add(SENT, event.destination, event.roomNid, event.position)
+      await batch.write(sql)
+    },
+
+    async queueEdu(destination, edu) {
+      await queueEdu.run({ server: destination, edu: JSON.stringify(edu) })
+    },
+
+    async dropEdus(ids) {
+      await dropEdus.run({ ids: integerList(ids) })
+    },
+  }
+}
+
+/** No row may come twice in one statement. */
+function newestOfEach(events: readonly MissedEvent[]): Iterable<MissedEvent> {
+  const newest = new Map<string, MissedEvent>()
+  for (const event of events) {
+    const key = `${event.roomNid} ${event.destination}`
+    if ((newest.get(key)?.position ?? -1) < event.position) newest.set(key, event)
+  }
+  return newest.values()
+}
