@@ -1,0 +1,202 @@
+/** A small homeserver over HTTPS that does whatever a test says: any answer, any event, any request, signed with its own key. */
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { createServer, request as httpsRequest, type Server } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { encodeBase64 } from '#core/crypto.ts'
+import { type Signer, signerFromSeed, signJson } from '#core/event/sign.ts'
+import type { ServerName, UserId } from '#core/ids.ts'
+import { canonicalJson } from '#core/json/canonical.ts'
+import type { JsonObject, JsonValue } from '#core/json/value.ts'
+import type { TestCa } from '#test/federation/harness/test-ca.ts'
+
+const DAY_MS = 86_400_000
+const F1 = '/_matrix/federation/v1'
+
+/** A request that came in. */
+export type Asked = {
+  readonly method: string
+  /** Path and query, as sent. */
+  readonly uri: string
+  /** The path's parts, decoded. */
+  readonly path: readonly string[]
+  readonly query: URLSearchParams
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into bodies of every shape
+  readonly body: any
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every shape
+export type Reply = { readonly status: number; readonly body: any }
+type Handler = (asked: Asked) => Reply | Promise<Reply>
+
+/** Whom it sends to. */
+export type Target = { readonly serverName: string; readonly federationAddress: string }
+
+/** Where a request differs from an honest one. */
+export type Disguise = {
+  readonly origin?: string
+  readonly destination?: string
+  readonly signer?: Signer
+  /** The whole `Authorization` header; null for none. */
+  readonly authorization?: string | null
+}
+
+export class HostileServer implements AsyncDisposable {
+  readonly serverName: ServerName
+  readonly signer: Signer
+  /** What came in, oldest first, but for the requests of its keys. */
+  readonly asked: Asked[] = []
+  readonly #ca: TestCa
+  readonly #server: Server
+  readonly #handlers: { readonly method: string; readonly pattern: string; readonly handle: Handler }[] = []
+  #transactions = 0
+
+  private constructor(serverName: string, ca: TestCa) {
+    this.serverName = serverName as ServerName
+    this.signer = signerFromSeed(serverName, 'a_1', randomBytes(32))
+    this.#ca = ca
+    const { certFile, keyFile } = ca.issue(serverName)
+    this.#server = createServer({ cert: readFileSync(certFile), key: readFileSync(keyFile) }, (request, response) => {
+      const chunks: Buffer[] = []
+      request.on('data', (chunk: Buffer) => chunks.push(chunk))
+      request.on('end', async () => {
+        const text = Buffer.concat(chunks).toString()
+        const { status, body } = await this.#answer(request.method ?? '', request.url ?? '', text)
+        response.writeHead(status, { 'content-type': 'application/json' })
+        response.end(typeof body === 'string' ? body : JSON.stringify(body))
+      })
+    })
+  }
+
+  static async start(serverName: string, ca: TestCa): Promise<HostileServer> {
+    const hostile = new HostileServer(serverName, ca)
+    hostile.#server.listen(0, '127.0.0.1')
+    await once(hostile.#server, 'listening')
+    return hostile
+  }
+
+  get federationAddress(): string {
+    return `127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+  }
+
+  user(localpart: string): UserId {
+    return `@${localpart}:${this.serverName}` as UserId
+  }
+
+  /** Answers requests whose path below `/_matrix/federation` begins so; the newest handler that fits is asked. */
+  on(method: string, pattern: string, handle: Handler): void {
+    this.#handlers.unshift({ method, pattern, handle })
+  }
+
+  /** The requests so far whose path below `/_matrix/federation` begins so. */
+  askedFor(pattern: string): Asked[] {
+    return this.asked.filter(({ uri }) => uri.startsWith(`/_matrix/federation${pattern}`))
+  }
+
+  /** One signed request. */
+  request(
+    target: Target,
+    method: string,
+    uri: string,
+    body?: JsonValue | string,
+    disguise: Disguise = {},
+  ): Promise<Reply> {
+    const authorization = disguise.authorization ?? this.#authorization(target, method, uri, body, disguise)
+    const [host, port] = target.federationAddress.split(':') as [string, string]
+    return new Promise((resolve, reject) => {
+      const request = httpsRequest({
+        host,
+        port,
+        servername: target.serverName,
+        method,
+        path: uri,
+        ca: this.#ca.cert,
+        agent: false,
+        headers: {
+          host: target.serverName,
+          'content-type': 'application/json',
+          ...(disguise.authorization === null ? {} : { authorization }),
+        },
+      })
+      request.once('error', reject)
+      request.once('response', (response) => {
+        const chunks: Buffer[] = []
+        response.on('data', (chunk: Buffer) => chunks.push(chunk))
+        response.on('end', () => {
+          resolve({ status: response.statusCode ?? 0, body: readJson(Buffer.concat(chunks).toString()) })
+        })
+      })
+      request.end(body === undefined ? '' : typeof body === 'string' ? body : JSON.stringify(body))
+    })
+  }
+
+  get(target: Target, uri: string, disguise: Disguise = {}): Promise<Reply> {
+    return this.request(target, 'GET', uri, undefined, disguise)
+  }
+
+  put(target: Target, uri: string, body: JsonValue, disguise: Disguise = {}): Promise<Reply> {
+    return this.request(target, 'PUT', uri, body, disguise)
+  }
+
+  /** One transaction. */
+  send(
+    target: Target,
+    pdus: readonly JsonObject[],
+    edus: readonly JsonObject[] = [],
+    disguise: Disguise = {},
+  ): Promise<Reply> {
+    this.#transactions += 1
+    const body = { origin: disguise.origin ?? this.serverName, origin_server_ts: Date.now(), pdus, edus }
+    return this.put(target, `${F1}/send/t${this.#transactions}`, body as unknown as JsonValue, disguise)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server.closeAllConnections()
+    await new Promise((resolve) => this.#server.close(resolve))
+  }
+
+  #authorization(target: Target, method: string, uri: string, body: JsonValue | undefined, disguise: Disguise): string {
+    const signer = disguise.signer ?? this.signer
+    const origin = disguise.origin ?? this.serverName
+    const destination = disguise.destination ?? target.serverName
+    const content = typeof body === 'string' ? readJson(body) : body
+    const text = canonicalJson({ method, uri, origin, destination, ...(content === undefined ? {} : { content }) })
+    const parameters = { origin, destination, key: signer.keyId, sig: signer.sign(text) }
+    return `X-Matrix ${Object.entries(parameters)
+      .map(([name, value]) => `${name}="${value}"`)
+      .join(',')}`
+  }
+
+  async #answer(method: string, uri: string, text: string): Promise<Reply> {
+    const url = new URL(uri, 'https://x')
+    if (url.pathname.startsWith('/_matrix/key/v2/server')) return { status: 200, body: this.#keys() }
+    const path = url.pathname.split('/').slice(3).map(decodeURIComponent)
+    const asked = { method, uri, path, query: url.searchParams, body: text === '' ? null : readJson(text) }
+    this.asked.push(asked)
+    const handler = this.#handlers.find((one) => {
+      return one.method === method && uri.startsWith(`/_matrix/federation${one.pattern}`)
+    })
+    return (await handler?.handle(asked)) ?? { status: 404, body: { errcode: 'M_UNRECOGNIZED', error: 'No handler' } }
+  }
+
+  #keys(): JsonObject {
+    const { keyId, publicKey } = this.signer
+    const json = {
+      server_name: this.serverName,
+      valid_until_ts: Date.now() + DAY_MS,
+      verify_keys: { [keyId]: { key: encodeBase64(publicKey) } },
+      old_verify_keys: {},
+    }
+    return signJson(json, this.signer)
+  }
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: answers are whatever was sent
+function readJson(text: string): any {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
+}
