@@ -9,6 +9,7 @@ import {
 } from '#services/federation/transport/peer-connections.ts'
 import { ConnectError } from '#services/federation/transport/tls-connection.ts'
 import type { FederationTransport, WireReply, WireRequest } from '#services/federation/transport/transport.ts'
+import { unlessAborted } from '#services/federation/transport/unless-aborted.ts'
 
 type Deps = {
   readonly discovery: ServerDiscovery
@@ -81,14 +82,4 @@ function answered({ status, headers, body }: PeerReply): WireReply {
 /** The form in seconds; the other, a date, depends on both clocks. */
 function retryAfterMs(text: string | undefined): number | null {
   return text !== undefined && /^[0-9]{1,9}$/.test(text) ? Number(text) * 1000 : null
-}
-
-/** The promise's value, or the signal's reason as soon as it has one. */
-function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted()
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason as Error)
-    signal.addEventListener('abort', onAbort, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
-  })
 }

@@ -3,6 +3,7 @@ import { LRUCache } from 'lru-cache'
 import { type Dispatcher, Pool } from 'undici'
 import type { PeerAddress } from '#services/federation/discovery/peer-address.ts'
 import { ConnectError, type ConnectionRules, connectTls } from '#services/federation/transport/tls-connection.ts'
+import { unlessAborted } from '#services/federation/transport/unless-aborted.ts'
 
 const PEERS_MAX = 2_000
 const CONNECTIONS_PER_PEER_MAX = 6
@@ -61,7 +62,9 @@ export class PeerConnections {
     const headers = { host: peer.hostHeader, 'accept-encoding': 'identity', ...request.headers }
     let answer: Dispatcher.ResponseData
     try {
-      answer = await this.#pool(peer).request({ method, path, headers, body, signal, reset: once })
+      const answering = this.#pool(peer).request({ method, path, headers, body, signal, reset: once })
+      // undici heeds the signal only once there is a connection.
+      answer = await unlessAborted(answering, signal)
     } catch (error) {
       signal.throwIfAborted()
       if (error instanceof ConnectError) throw error
