@@ -14,6 +14,6 @@ export async function checkResident(tx: ReadTx, roomId: RoomId, origin: ServerNa
   const room = await tx.rooms.byId(roomId)
   if (room === null || !room.isResident) throw new MatrixError('M_NOT_FOUND', 'This server is not in the room')
   if (room.partial !== null) throw new MatrixError('M_NOT_FOUND', 'This server is still joining the room')
-  await checkServerAcl(tx, room.nid, origin)
+  await checkServerAcl(tx, room, origin)
   return room
 }

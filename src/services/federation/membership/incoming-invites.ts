@@ -1,0 +1,96 @@
+/** Invites of local users by users of other servers, which this server signs. */
+import type { Event } from '#core/event/event.ts'
+import { hasValidContentHash } from '#core/event/hash.ts'
+import { addEventSignature } from '#core/event/sign.ts'
+import type { EventId, RoomId, ServerName, UserId } from '#core/ids.ts'
+import type { JsonObject, JsonValue } from '#core/json/value.ts'
+import { forbidden, invalidParam } from '#core/matrix-error.ts'
+import { ROOM_VERSIONS } from '#core/room-versions.ts'
+import type { EventSignatures } from '#services/federation/membership/event-signatures.ts'
+import { incompatibleVersion } from '#services/federation/membership/member-templates.ts'
+import { putOutsideMembership } from '#services/federation/membership/outside-memberships.ts'
+import { readInvite } from '#services/federation/membership/sent-member-event.ts'
+import { readStrippedState, type StrippedEntry } from '#services/federation/membership/stripped-state.ts'
+import { checkServerAcl } from '#services/federation/server-acl.ts'
+import { checkInvitee } from '#services/rooms/invitations.ts'
+import type { RoomContext } from '#services/rooms/room-context.ts'
+import type { ReadTx } from '#store/store.ts'
+
+/** A request of `PUT /invite`, of either version. */
+export type InviteRequest = {
+  readonly origin: ServerName
+  readonly roomId: RoomId
+  readonly eventId: EventId
+  readonly roomVersion: string
+  readonly event: JsonObject
+  readonly inviteRoomState: JsonValue | undefined
+}
+
+type Deps = { readonly context: RoomContext; readonly signatures: EventSignatures }
+
+export class IncomingInvites {
+  readonly #deps: Deps
+
+  constructor(deps: Deps) {
+    this.#deps = deps
+  }
+
+  /**
+   * Takes an invite and returns it with this server's signature. Shows it to the user unless this server is in the room,
+   * where it comes in a transaction too.
+   *
+   * @throws M_INCOMPATIBLE_ROOM_VERSION; M_INVALID_PARAM, M_BAD_JSON, M_TOO_LARGE for what is no invite, or none of its
+   *   sender's; M_FORBIDDEN, M_INVITE_BLOCKED
+   */
+  async receive(request: InviteRequest): Promise<JsonObject> {
+    const { context } = this.#deps
+    const { origin, roomId, eventId, roomVersion } = request
+    const rules = ROOM_VERSIONS.get(roomVersion)
+    if (rules === undefined) throw incompatibleVersion(roomVersion)
+    const event = readInvite({ json: request.event, roomId, eventId, origin }, context.serverName, rules)
+    const entries = readStrippedState(request.inviteRoomState, roomId, rules)
+    await this.#checkSigned(event)
+    const stripped = await this.#proven(entries)
+    context.limiter.take('invitePerTarget', event.stateKey as string)
+    await context.store.read((tx) => this.#check(tx, event, origin))
+    const signed = addEventSignature(event.json, rules, context.signer)
+    const { unsigned: _unsigned, ...kept } = signed
+    await context.store.write(async (tx) => {
+      const room = await tx.rooms.byId(roomId)
+      if (room === null || !room.isResident) await putOutsideMembership(tx, { ...event, json: kept }, stripped)
+    })
+    return signed
+  }
+
+  async #checkSigned(event: Event): Promise<void> {
+    if (!hasValidContentHash(event.json)) throw invalidParam('The content hash does not fit the event')
+    await this.#deps.signatures.check(event)
+  }
+
+  /**
+   * What the user may be shown of the room. "SHOULD return `M_INVALID_PARAM` if … one or more events fails a signature
+   * check"; one whose server can't be asked for its keys is left out. The create event of a room that is named after it
+   * needs no signature.
+   */
+  async #proven(entries: readonly StrippedEntry[]): Promise<JsonObject[]> {
+    const verdicts = await Promise.all(entries.map((entry) => this.#deps.signatures.ofStripped(entry)))
+    if (verdicts.includes('forged')) throw invalidParam('An event of the stripped state is not validly signed')
+    return entries.filter((_entry, index) => verdicts[index] === 'usable').map(({ stripped }) => stripped)
+  }
+
+  async #check(tx: ReadTx, event: Event, origin: ServerName): Promise<void> {
+    const invitee = event.stateKey as UserId
+    const user = await tx.users.nid(invitee)
+    const account = user === null ? null : await tx.accounts.get(user)
+    if (user === null || account === null || account.deactivatedTs !== null || account.guest) {
+      throw forbidden('This server has no such user')
+    }
+    await checkInvitee(tx, invitee, this.#deps.context.serverName)
+    const room = await tx.rooms.byId(event.roomId)
+    if (room === null || !room.isResident) return
+    await checkServerAcl(tx, room, origin)
+    const current = await tx.memberships.one(user, room.nid)
+    if (current?.membership === 'join') throw forbidden('The user is in the room')
+    if (current?.membership === 'ban') throw forbidden('The user is banned')
+  }
+}

@@ -1,0 +1,44 @@
+/** Memberships of local users in rooms that this server has no current copy of. */
+import type { Event } from '#core/event/event.ts'
+import type { RoomId, UserId } from '#core/ids.ts'
+import type { JsonObject } from '#core/json/value.ts'
+import { MatrixError } from '#core/matrix-error.ts'
+import { membershipOf } from '#services/rooms/member-content.ts'
+import type { Tx } from '#store/store.ts'
+import type { RoomNid, RoomRow } from '#store/types/rooms.ts'
+
+/**
+ * Writes an invite, knock or leave of a local user that stands outside of the room's graph as far as this server has
+ * it. Nothing happens where it stands there already.
+ *
+ * @throws M_INVALID_PARAM where the room is known to be of another version
+ */
+export async function putOutsideMembership(tx: Tx, event: Event, stripped: readonly JsonObject[]): Promise<RoomNid> {
+  const membership = membershipOf(event)
+  if (membership === null || event.stateKey === null) throw new TypeError('Not a member event')
+  const room = await roomOf(tx, event.roomId, event.rules.version)
+  const [eventNid] = await tx.events.addOutliers(room, [{ event, verdict: 'accepted' }])
+  if (eventNid === undefined) throw new Error('The outlier has no number')
+  const user = await tx.users.intern(event.stateKey as UserId)
+  const current = await tx.memberships.one(user, room)
+  if (current?.eventNid !== eventNid) {
+    const own = { type: event.type, state_key: event.stateKey, sender: event.sender, content: event.content }
+    await tx.memberships.setOutside({ user, room, membership, eventNid, stripped: [...stripped, own] })
+  }
+  return room
+}
+
+async function roomOf(tx: Tx, roomId: RoomId, version: string): Promise<RoomNid> {
+  const room = await tx.rooms.byId(roomId)
+  if (room === null) return tx.rooms.create(roomId, version)
+  if (room.version === version) return room.nid
+  if (!hasNoTimeline(room)) throw new MatrixError('M_INVALID_PARAM', 'The room is of another version')
+  // What an earlier invite claimed was wrong.
+  await tx.rooms.setVersion(room.nid, version)
+  return room.nid
+}
+
+/** Whether nothing but outside memberships is known of the room. */
+export function hasNoTimeline(room: RoomRow): boolean {
+  return room.headSeq === 0
+}
