@@ -6,6 +6,8 @@ export const HELP = `Hearth, a Matrix homeserver
   hearth user add NAME          make an account; prints a password unless one is given
       --password P, or --password-stdin to read it from standard input
       --admin                   the account may administer the server
+  hearth room make-admin ROOM USER
+                                give a user in a room the power that another user of this server holds there
   hearth version
   hearth help
 

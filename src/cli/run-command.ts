@@ -6,6 +6,7 @@ import { MatrixError } from '#core/matrix-error.ts'
 import { StartError } from '../server.ts'
 import { HELP } from './help.ts'
 import type { Io } from './io.ts'
+import { makeRoomAdmin } from './room-make-admin.ts'
 import { start } from './start.ts'
 import { addUser } from './user-add.ts'
 import { VERSION } from './version.ts'
@@ -37,7 +38,7 @@ export async function runCommand(args: readonly string[], io: Io): Promise<numbe
 async function dispatch(args: readonly string[], io: Io): Promise<number> {
   const { values, positionals } = parse(args)
   const config = () => loadConfig(values.config ?? null, io.environment)
-  const [command, name] = commandOf(positionals)
+  const [command, name, other] = commandOf(positionals)
   switch (values.help === true ? 'help' : command) {
     case 'start':
       return start(config())
@@ -56,6 +57,10 @@ async function dispatch(args: readonly string[], io: Io): Promise<number> {
         fromStdin: values['password-stdin'] === true,
         admin: values.admin === true,
       })
+    case 'room make-admin':
+      if (name === undefined || other === undefined)
+        throw new UsageError('hearth room make-admin needs a room and a user')
+      return makeRoomAdmin(config(), io, name, other)
     case 'version':
       io.print(VERSION)
       return 0
@@ -67,13 +72,16 @@ async function dispatch(args: readonly string[], io: Io): Promise<number> {
   }
 }
 
+/** How many words follow the first one, the second word of a command included. */
+const WORDS_MAX: Readonly<Record<string, number>> = { config: 1, user: 2, room: 3 }
+
 /** The command in one or two words, and what it is about. */
-function commandOf(positionals: readonly string[]): [command: string, name: string | undefined] {
-  const [first = 'help', second, third, ...rest] = positionals
-  const isPair = first === 'config' || first === 'user'
-  const extra = isPair ? (first === 'user' ? rest : [third, ...rest]) : [second, third, ...rest]
-  if (extra.some((word) => word !== undefined)) throw new UsageError(`Too many arguments: '${positionals.join(' ')}'`)
-  return isPair ? [`${first} ${second ?? ''}`, third] : [first, undefined]
+function commandOf(positionals: readonly string[]): [command: string, ...about: (string | undefined)[]] {
+  const [first = 'help', ...rest] = positionals
+  const wordsMax = Object.hasOwn(WORDS_MAX, first) ? WORDS_MAX[first]! : 0
+  if (rest.length > wordsMax) throw new UsageError(`Too many arguments: '${positionals.join(' ')}'`)
+  const [second = '', ...about] = rest
+  return wordsMax === 0 ? [first] : [`${first} ${second}`, ...about]
 }
 
 function parse(args: readonly string[]) {

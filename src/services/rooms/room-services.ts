@@ -5,6 +5,7 @@ import { RoomAliases } from '#services/rooms/aliases.ts'
 import { RoomDirectory } from '#services/rooms/directory.ts'
 import { MemberProfiles } from '#services/rooms/member-profiles.ts'
 import { RoomMemberships } from '#services/rooms/memberships.ts'
+import { RoomAdministrators } from '#services/rooms/room-administrators.ts'
 import type { RoomContext, RoomSettings } from '#services/rooms/room-context.ts'
 import { RoomCreation } from '#services/rooms/room-creation.ts'
 import { RoomQueues } from '#services/rooms/room-queues.ts'
@@ -31,6 +32,7 @@ export class RoomServices {
   readonly directory: RoomDirectory
   readonly upgrades: RoomUpgrades
   readonly memberProfiles: MemberProfiles
+  readonly administrators: RoomAdministrators
   readonly #context: RoomContext
 
   constructor(deps: RoomServicesDeps) {
@@ -45,6 +47,7 @@ export class RoomServices {
     this.aliases = new RoomAliases(this.#context)
     this.directory = new RoomDirectory(this.#context)
     this.upgrades = new RoomUpgrades(this.#context, this.creation)
+    this.administrators = new RoomAdministrators(this.#context)
     this.memberProfiles = new MemberProfiles(this.#context, deps.onError)
   }
 
