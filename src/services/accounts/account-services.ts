@@ -4,6 +4,7 @@ import { Accounts } from '#services/accounts/accounts.ts'
 import { Devices } from '#services/accounts/devices.ts'
 import { FirstRun } from '#services/accounts/first-run.ts'
 import { Login } from '#services/accounts/login.ts'
+import { OpenIdTokens } from '#services/accounts/openid-tokens.ts'
 import { type PasswordCost, PasswordHasher } from '#services/accounts/password-hasher.ts'
 import { Passwords } from '#services/accounts/passwords.ts'
 import { Registration, type RegistrationRules } from '#services/accounts/registration.ts'
@@ -29,6 +30,7 @@ export interface AccountServices {
   readonly uia: Uia
   readonly devices: Devices
   readonly firstRun: FirstRun
+  readonly openIdTokens: OpenIdTokens
   readonly profiles: Profiles
   readonly accountData: AccountData
   readonly pushRules: PushRules
@@ -73,6 +75,7 @@ export function accountServices({ settings, ...given }: Deps): AccountServices {
     uia: new Uia({ ...given, stages: [dummyStage, passwordStage(passwords)] }),
     devices: new Devices({ store, sessions }),
     firstRun: new FirstRun({ store, accounts, randomBytes }),
+    openIdTokens: new OpenIdTokens(given),
     profiles: new Profiles({ store }),
     accountData: new AccountData({ store }),
     pushRules: new PushRules({ store }),
