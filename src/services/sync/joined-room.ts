@@ -45,11 +45,15 @@ export async function joinedRoom(answer: SyncAnswer, room: RoomView): Promise<Jo
     needed,
     sent: memberMemory(filter.room.state, answer.memory),
   })
-  const ephemeral = await ephemeralOf(answer, room)
+  const allEphemeral = await ephemeralOf(answer, room)
+  const ephemeral = allEphemeral.filter((event) => passes(filter.room.ephemeral, room.roomId, event))
   const accountData = accountDataOf(answer, room, filter.room.accountData)
   const isSilent = slice.rows.length === 0 && state.length === 0 && ephemeral.length === 0 && accountData.length === 0
-  if (isSilent && !room.isNew && !request.fullState && !slice.limited && summary === null) return null
-
+  if (isSilent && !room.isNew && !request.fullState && !slice.limited && summary === null) {
+    // What the filter leaves out, a redaction for example, may still have changed the unread counts.
+    const hidesNews = slice.hidesNews || allEphemeral.length > 0
+    if (!hidesNews || !(await answer.hasUnreadNews(room.roomNid))) return null
+  }
   const unread = await answer.unread(room.roomNid)
   return {
     timeline: await timelineOf(answer, slice, room.isRejoin),
@@ -131,7 +135,7 @@ async function ephemeralOf(answer: SyncAnswer, room: RoomView): Promise<JsonObje
   events.push(...(await receiptEvents(tx, receipts)))
   if (answer.hasTypingNews(room))
     events.push({ type: 'm.typing', content: { user_ids: answer.typingIn(room.roomNid) } })
-  return events.filter((event) => passes(request.filter.room.ephemeral, room.roomId, event))
+  return events
 }
 
 function accountDataOf(answer: SyncAnswer, room: RoomView, filter: Filter['room']['accountData']): JsonObject[] {

@@ -31,6 +31,8 @@ export type Slice = {
   readonly limited: boolean
   /** Just before the first row: where back-pagination begins. */
   readonly startRank: number
+  /** There was news that isn't in `rows`. */
+  readonly hidesNews: boolean
 }
 
 /** The newest events of a room's timeline, as far as the filter and the reader's rights go. */
@@ -39,6 +41,11 @@ export async function timelineSlice(tx: ReadTx, request: SliceRequest): Promise<
   const rows: EventRow[] = []
   let beforeRank = Number.MAX_SAFE_INTEGER
   let scanned = 0
+  let news = 0
+  const slice = (limited: boolean, scannedTo?: number): Slice => {
+    const startRank = (rows.at(-1)?.rank ?? scannedTo ?? 1) - 1
+    return { rows: rows.toReversed(), limited, startRank, hidesNews: news > rows.length }
+  }
   for (;;) {
     // One more than wanted tells whether the slice is limited.
     const page = await tx.events.timeline({
@@ -50,16 +57,17 @@ export async function timelineSlice(tx: ReadTx, request: SliceRequest): Promise<
     })
     const { fresh, reachedFrom, gap } = newerThan(page, request.from)
     scanned += page.length
+    news += fresh.length
     const wanted = fresh.filter((row) => isWanted(row, request))
     const visible = await visibleEvents(tx, wanted, request.reader)
     for (const row of await passingRelations(tx, visible, request.filter)) {
-      if (rows.length === limit) return slice(rows, true)
+      if (rows.length === limit) return slice(true)
       rows.push(row)
     }
-    if (gap) return slice(rows, true)
-    if (reachedFrom || page.length <= limit) return slice(rows, false, fresh.at(-1)?.rank ?? beforeRank)
+    if (gap) return slice(true)
+    if (reachedFrom || page.length <= limit) return slice(false, fresh.at(-1)?.rank ?? beforeRank)
     beforeRank = page.at(-1)?.rank ?? beforeRank
-    if (scanned >= SLICE_SCAN_EVENTS_MAX) return slice(rows, true, beforeRank)
+    if (scanned >= SLICE_SCAN_EVENTS_MAX) return slice(true, beforeRank)
   }
 }
 
@@ -74,10 +82,4 @@ function newerThan(page: readonly EventRow[], from: number | null) {
 function isWanted(row: EventRow, { roomId, filter, ignored }: SliceRequest): boolean {
   if (row.event.stateKey === null && ignored.has(row.event.sender)) return false
   return roomEventPasses(filter, roomId, row.event)
-}
-
-function slice(newestFirst: readonly EventRow[], limited: boolean, scannedTo?: number): Slice {
-  const rows = newestFirst.toReversed()
-  const first = rows[0]?.rank ?? scannedTo
-  return { rows, limited, startRank: (first ?? 1) - 1 }
 }

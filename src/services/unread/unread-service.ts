@@ -15,6 +15,8 @@ export type UnreadCounts = {
   readonly main: Count
   /** By thread root; threads without unread notifications are absent. */
   readonly threads: ReadonlyMap<string, Count>
+  /** At this log position or before it they last changed: who knows the counts of a later one knows these. */
+  readonly changedAt: number
 }
 
 export type UnreadUser = { readonly userNid: UserNid; readonly userId: UserId }
@@ -25,6 +27,8 @@ type Unread = {
   position: number
   /** Everything up to this rank has been evaluated. */
   rank: number
+  /** Position of the snapshot in which they were first seen as they are. */
+  changedAt: number
   /** When the user's present membership began: a leave in between starts over. */
   since: number
   readonly notifications: Map<EventNid, Notification>
@@ -48,10 +52,10 @@ export class UnreadService {
   /** The counts of a room that the user is joined to, as of log position `position`, that of the snapshot `tx`. */
   async counts(tx: ReadTx, user: UnreadUser, room: RoomNid, position: number): Promise<UnreadCounts> {
     const membership = await tx.memberships.one(user.userNid, room)
-    if (membership?.membership !== 'join') return { main: NONE, threads: new Map() }
+    if (membership?.membership !== 'join') return { main: NONE, threads: new Map(), changedAt: position }
     const receipts = await tx.receipts.ofUser(room, user.userNid)
     const unread = await this.#broughtUpTo(tx, user, room, position, membership.since, receipts)
-    return count(unread.notifications.values())
+    return { ...count(unread.notifications.values()), changedAt: unread.changedAt }
   }
 
   async #broughtUpTo(
@@ -69,6 +73,7 @@ export class UnreadService {
       ? { ...known, notifications: new Map(known.notifications) }
       : {
           position: 0,
+          changedAt: position,
           rank: Math.max(await tx.events.rankAt(room, since), unthreadedRank(receipts)),
           since,
           notifications: new Map(),
@@ -89,6 +94,7 @@ export class UnreadService {
       unread.position = position
     }
     for (const receipt of receipts) markRead(unread.notifications, receipt.threadId, receipt.rank)
+    if (goesOn && !hasSameKeys(known.notifications, unread.notifications)) unread.changedAt = position
     // A request on an older snapshot doesn't set back what a newer one has learned.
     if (known === undefined || known.position <= position) this.#remembered.set(key, unread)
     return unread
@@ -98,6 +104,10 @@ export class UnreadService {
 const NONE: Count = { notifications: 0, highlights: 0 }
 /** How receipts and counts name the timeline outside of threads. */
 export const MAIN_THREAD = 'main'
+
+function hasSameKeys<K>(a: ReadonlyMap<K, unknown>, b: ReadonlyMap<K, unknown>): boolean {
+  return a.size === b.size && a.keys().every((key) => b.has(key))
+}
 
 function unthreadedRank(receipts: readonly ReceiptRow[]): number {
   return Math.max(0, ...receipts.filter((receipt) => receipt.threadId === null).map((receipt) => receipt.rank))
@@ -110,7 +120,7 @@ function markRead(notifications: Map<EventNid, Notification>, thread: string | n
   }
 }
 
-function count(notifications: Iterable<Notification>): UnreadCounts {
+function count(notifications: Iterable<Notification>): Omit<UnreadCounts, 'changedAt'> {
   const threads = new Map<string, { notifications: number; highlights: number }>()
   for (const { thread, highlight } of notifications) {
     const counted = threads.get(thread) ?? { notifications: 0, highlights: 0 }
