@@ -16,17 +16,20 @@ export class EventSignatures {
   }
 
   /**
-   * Checks the signature of the sender's server, whatever the event, and those that the rules ask for. `own` is a server
-   * whose signature is still to come.
+   * Checks the signature of the sender's server, whatever the event, and those that the rules ask for.
    *
    * @throws M_INVALID_PARAM, which the specification asks for where an event "fails a signature check"
    */
-  async check(event: Event, own: ServerName | null = null): Promise<void> {
+  async check(event: Event): Promise<void> {
     for (const server of new Set([serverOf(event.sender), ...requiredSignatures(event)])) {
-      if (server === own) continue
-      const verdict = await this.#verify(event, server)
-      if (verdict !== 'valid') throw invalidParam(`${server} did not validly sign the event (${verdict})`)
+      await this.checkSignedBy(event, server)
     }
+  }
+
+  /** @throws M_INVALID_PARAM */
+  async checkSignedBy(event: Event, server: ServerName): Promise<void> {
+    const verdict = await this.#verify(event, server)
+    if (verdict !== 'valid') throw invalidParam(`${server} did not validly sign the event (${verdict})`)
   }
 
   /**
