@@ -30,6 +30,8 @@ export type Surroundings = {
   readonly randomBytes: RandomBytes
   readonly log: Logger
   readonly timers?: Timers
+  /** Opens the database. */
+  readonly openStore?: typeof openStore
 }
 
 export type OpenServices = AsyncDisposable & { readonly services: Services }
@@ -51,7 +53,8 @@ export async function openServices(config: Config, surroundings: Surroundings): 
   mkdirSync(config.data_dir, { recursive: true, mode: 0o700 })
   const signer = loadSigningKey(config.server_name, config.data_dir, randomBytes)
   const { database, data_dir: dataDir, server_name: serverName } = config
-  const store = opened.use(await openStore({ database, dataDir, serverName: serverName as ServerName, clock, log }))
+  const open = surroundings.openStore ?? openStore
+  const store = opened.use(await open({ database, dataDir, serverName: serverName as ServerName, clock, log }))
   await claimDatabase(store, config.server_name)
   const onError = (err: unknown) => log.error({ err }, 'work in the background failed')
   const metrics = new Metrics()
