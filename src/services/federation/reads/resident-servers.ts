@@ -15,7 +15,7 @@ export async function residentServers(tx: ReadTx, room: RoomRow, own: ServerName
   const allowed: ServerName[] = []
   for (const server of servers) {
     if (allowed.length === SERVERS_MAX) break
-    if (await isAllowedByAcl(tx, room, server)) allowed.push(server)
+    if (await isAllowedByAcl(tx, room.nid, server)) allowed.push(server)
   }
   return allowed
 }

@@ -46,7 +46,7 @@ export class SpaceReads {
         // "Rooms which the responding server cannot provide details on will be outright excluded."
         if (child === null || !child.isResident) continue
         const summary = summaryOf(await readSpaceRoom(tx, child))
-        const isFor = (await isAllowedByAcl(tx, child, server)) && (await mayKnow(tx, child, summary, server))
+        const isFor = (await isAllowedByAcl(tx, child.nid, server)) && (await mayKnow(tx, child, summary, server))
         if (isFor) children.push(summary)
         else inaccessible.push(childId)
       }
