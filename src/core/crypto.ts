@@ -73,6 +73,24 @@ export function ed25519Verify(data: string | Uint8Array, signature: Uint8Array, 
   }
 }
 
+/** `ed25519Verify` on another thread: calls back later, so that many checks don't hold this one. */
+export function ed25519VerifyAside(
+  data: string | Uint8Array,
+  signature: Uint8Array,
+  publicKey: Uint8Array,
+  done: (valid: boolean) => void,
+): void {
+  if (signature.length !== ED25519_SIGNATURE_BYTES || publicKey.length !== ED25519_KEY_BYTES) {
+    done(false)
+    return
+  }
+  try {
+    verify(null, asBuffer(data), publicKeyObject(publicKey), signature, (error, valid) => done(error === null && valid))
+  } catch {
+    done(false)
+  }
+}
+
 /** What stands before the key in its DER forms (RFC 8410). */
 const PKCS8_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex')
 const SPKI_PREFIX = Buffer.from('302a300506032b6570032100', 'hex')

@@ -82,17 +82,31 @@ export function verifyText(
   name: string,
   keys: KeyLookup,
 ): SignatureVerdict {
-  const known = signaturesBy(signatures, name)
-  if (known.length === 0) return 'unsigned'
-  let checked = 0
-  for (const [keyId, signature] of known) {
+  const checks = signatureChecks(signatures, name, keys)
+  if (typeof checks === 'string') return checks
+  return checks.every(({ signature, key }) => ed25519Verify(text, signature, key)) ? 'valid' : 'invalid'
+}
+
+/** One signature and the key that it must hold by. */
+export type SignatureCheck = { readonly signature: Uint8Array; readonly key: Uint8Array }
+
+/** What is left of `verifyText` for arithmetic alone, to be done elsewhere: each check must hold. Or its verdict. */
+export function signatureChecks(
+  signatures: JsonValue | undefined,
+  name: string,
+  keys: KeyLookup,
+): readonly SignatureCheck[] | Exclude<SignatureVerdict, 'valid'> {
+  const found = signaturesBy(signatures, name)
+  if (found.length === 0) return 'unsigned'
+  const checks: SignatureCheck[] = []
+  for (const [keyId, text] of found) {
     const key = keys(keyId)
     if (key === undefined) continue
-    const bytes = typeof signature === 'string' ? decodeBase64(signature) : null
-    if (bytes === null || !ed25519Verify(text, bytes, key)) return 'invalid'
-    checked += 1
+    const signature = typeof text === 'string' ? decodeBase64(text) : null
+    if (signature === null) return 'invalid'
+    checks.push({ signature, key })
   }
-  return checked > 0 ? 'valid' : 'unknown key'
+  return checks.length > 0 ? checks : 'unknown key'
 }
 
 /** The ids of the keys by which an entity signed an object, of the algorithms that we know. */

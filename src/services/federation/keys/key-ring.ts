@@ -1,0 +1,233 @@
+/** Where the keys come from that signatures are checked by. */
+import { encodeBase64 } from '#core/crypto.ts'
+import type { KeyLookup } from '#core/event/sign.ts'
+import type { ServerName } from '#core/ids.ts'
+import { FetchPauses } from '#services/federation/keys/fetch-pauses.ts'
+import { inParallel } from '#services/federation/keys/in-parallel.ts'
+import { type KeyFetcher, NOTARY_SERVERS_MAX } from '#services/federation/keys/key-fetcher.ts'
+import type { KnownKeys } from '#services/federation/keys/known-keys.ts'
+import {
+  fitsEvent,
+  fitsRequest,
+  KEY_VALID_MS_MAX,
+  keyRows,
+  type ServerKeys,
+} from '#services/federation/keys/server-keys.ts'
+import type { RetrySettings } from '#services/federation/transport/back-off.ts'
+import type { Timers } from '#services/timers.ts'
+import type { ServerKeyRow } from '#store/types/server-keys.ts'
+
+/** Servers asked for their keys at the same time, for one batch. */
+const DIRECT_AT_ONCE = 50
+/** How long a batch waits for servers themselves, before notaries are asked; their answers are still taken later. */
+const DIRECT_MS_MAX = 5_000
+const SUPPLIERS_MAX = 5
+
+/** A signature to be checked: it needs one of these keys, as it was at that time. */
+export type KeyWant = {
+  readonly server: ServerName
+  readonly keyIds: readonly string[]
+  /** `origin_server_ts`; null in room versions that believe a key at any time. */
+  readonly atTs: number | null
+}
+
+export type GatherOptions = {
+  /** Who supplied the events: asked, in batches, for keys that nobody else has. What they say counts for this batch. */
+  readonly suppliers?: readonly ServerName[]
+  readonly signal?: AbortSignal
+}
+
+/** The keys for a batch. */
+export type GatheredKeys = {
+  /** The keys of a server that may have signed an event of that time (null: of any). */
+  eventKeys(server: ServerName, atTs: number | null): KeyLookup
+}
+
+type Deps = {
+  readonly known: KnownKeys
+  readonly fetcher: KeyFetcher
+  readonly trustedNotaries: readonly ServerName[]
+  readonly retry: RetrySettings
+  readonly clock: () => number
+  readonly timers: Timers
+}
+
+type Rows = Map<ServerName, readonly ServerKeyRow[]>
+
+export class KeyRing {
+  readonly #deps: Deps
+  readonly #pauses: FetchPauses
+  readonly #fetching = new Map<ServerName, Promise<void>>()
+
+  constructor(deps: Deps) {
+    this.#deps = deps
+    this.#pauses = new FetchPauses(deps.retry, deps.clock)
+  }
+
+  /** Finds the keys for events: known ones, from the servers, from trusted notaries, from the suppliers. */
+  async gather(wants: readonly KeyWant[], options: GatherOptions = {}): Promise<GatheredKeys> {
+    const { known, trustedNotaries, clock } = this.#deps
+    const signal = options.signal ?? null
+    // No key is believed further ahead, whatever anybody says.
+    const latest = clock() + KEY_VALID_MS_MAX
+    const reachable = wants.filter(({ atTs, keyIds }) => keyIds.length > 0 && (atTs === null || atTs <= latest))
+    const rows: Rows = await known.of(new Set(wants.map(({ server }) => server)))
+    const open = () => reachable.filter((want) => !isMet(want, rows.get(want.server)))
+    const relearn = async () => {
+      for (const [server, keys] of await known.of(new Set(open().map(({ server }) => server)))) rows.set(server, keys)
+    }
+    if (open().length > 0) await this.#askServers(open(), relearn)
+    for (const notary of trustedNotaries) {
+      if (open().length === 0 || signal?.aborted) break
+      await this.#askNotary(notary, open(), signal, (keys) => known.learn(keys))
+      await relearn()
+    }
+    await this.#askSuppliers(options.suppliers ?? [], open, signal, rows)
+    return {
+      eventKeys: (server, atTs) => (keyId) =>
+        rows.get(server)?.find((row) => row.keyId === keyId && fitsEvent(row, atTs))?.key,
+    }
+  }
+
+  /** The keys by which a server may sign requests now; asks it for them if none of `keyIds` is known. */
+  async requestKeys(server: ServerName, keyIds: readonly string[]): Promise<ReadonlyMap<string, Uint8Array>> {
+    const { known, clock, trustedNotaries } = this.#deps
+    const current = async () => {
+      const rows = (await known.of([server])).get(server) ?? []
+      return new Map(rows.filter((row) => fitsRequest(row, clock())).map(({ keyId, key }) => [keyId, key]))
+    }
+    const isFound = (keys: ReadonlyMap<string, Uint8Array>) => keyIds.some((keyId) => keys.has(keyId))
+    let keys = await current()
+    if (isFound(keys) || !this.#pauses.allows(server, true)) return keys
+    // It just spoke to us, so earlier failures don't matter.
+    await this.#fetch(server, true)
+    keys = await current()
+    for (const notary of trustedNotaries) {
+      if (isFound(keys) || notary === server) break
+      await this.#askNotary(notary, [{ server, keyIds, atTs: clock() }], null, (answer) => known.learn(answer))
+      keys = await current()
+    }
+    if (isFound(keys)) this.#pauses.found(server)
+    else this.#pauses.inVain(server)
+    return keys
+  }
+
+  /** Asks servers for their keys whatever is known, for those who ask us about them. */
+  async refresh(servers: readonly ServerName[]): Promise<void> {
+    const asked = servers.filter((server) => this.#pauses.allows(server, true))
+    const work = inParallel(asked, DIRECT_AT_ONCE, async (server) => {
+      await this.#fetch(server, false)
+      // Once a pause is enough, whatever comes of it.
+      this.#pauses.inVain(server)
+    })
+    await this.#within(DIRECT_MS_MAX, work)
+  }
+
+  async #askServers(wants: readonly KeyWant[], relearn: () => Promise<void>): Promise<void> {
+    const servers = new Set(wants.map(({ server }) => server))
+    const asked = [...servers].filter((server) => this.#pauses.allows(server))
+    const work = inParallel(asked, DIRECT_AT_ONCE, async (server) => {
+      await this.#fetch(server, false)
+      const rows = (await this.#deps.known.of([server])).get(server)
+      const isAnswered = wants.every((want) => want.server !== server || isMet(want, rows))
+      if (isAnswered) this.#pauses.found(server)
+      else this.#pauses.inVain(server)
+    })
+    await this.#within(DIRECT_MS_MAX, work)
+    await relearn()
+  }
+
+  /** One question to a server at a time, whoever waits for the answer. */
+  #fetch(server: ServerName, evenWhilePaused: boolean): Promise<void> {
+    const { fetcher, known } = this.#deps
+    const running = this.#fetching.get(server)
+    if (running !== undefined) return running
+    const fetching = fetcher
+      .direct(server, evenWhilePaused)
+      .then(async (keys) => {
+        if (typeof keys !== 'string') await known.learn(keys)
+      })
+      .finally(() => this.#fetching.delete(server))
+    this.#fetching.set(server, fetching)
+    return fetching
+  }
+
+  async #askNotary(
+    notary: ServerName,
+    wants: readonly KeyWant[],
+    signal: AbortSignal | null,
+    take: (keys: ServerKeys) => Promise<void> | void,
+  ): Promise<void> {
+    const name = (server: ServerName) => `${notary} ${server}`
+    const question = new Map<ServerName, { keyIds: string[]; untilTs: number }>()
+    for (const { server, keyIds, atTs } of wants) {
+      if (server === notary || !this.#pauses.allows(name(server))) continue
+      const asked = question.get(server) ?? { keyIds: [], untilTs: 0 }
+      const untilTs = Math.max(asked.untilTs, atTs ?? 0)
+      question.set(server, { keyIds: [...new Set([...asked.keyIds, ...keyIds])], untilTs })
+    }
+    if (question.size === 0) return
+    const notaryKeys = await this.#notaryKeys(notary)
+    if (notaryKeys.size === 0) return
+    const entries = [...question]
+    for (let from = 0; from < entries.length; from += NOTARY_SERVERS_MAX) {
+      const batch = new Map(entries.slice(from, from + NOTARY_SERVERS_MAX))
+      const answers = await this.#deps.fetcher.notary(notary, notaryKeys, batch, signal)
+      for (const keys of answers) await take(keys)
+      const missed = [...batch].filter(([server, { keyIds }]) => {
+        const answer = answers.find((keys) => keys.server === server)
+        return !keyIds.some((keyId) => answer?.current.has(keyId) || answer?.old.has(keyId))
+      })
+      for (const [server] of missed) this.#pauses.inVain(name(server))
+    }
+  }
+
+  /** A notary signs with the keys that it has now. */
+  async #notaryKeys(notary: ServerName): Promise<ReadonlyMap<string, Uint8Array>> {
+    const { known, clock } = this.#deps
+    const current = async () => {
+      const rows = (await known.of([notary])).get(notary) ?? []
+      return new Map(rows.filter((row) => fitsRequest(row, clock())).map(({ keyId, key }) => [keyId, key]))
+    }
+    const keys = await current()
+    if (keys.size > 0 || !this.#pauses.allows(notary)) return keys
+    await this.#fetch(notary, false)
+    return current()
+  }
+
+  /**
+   * Anybody can make up the keys of a server that is gone. So what a supplier says is never stored and never replaces a
+   * key that is known otherwise; it may tell that such a key was in use for longer, which that key itself has signed.
+   */
+  async #askSuppliers(
+    suppliers: readonly ServerName[],
+    open: () => KeyWant[],
+    signal: AbortSignal | null,
+    rows: Rows,
+  ): Promise<void> {
+    for (const supplier of suppliers.slice(0, SUPPLIERS_MAX)) {
+      if (open().length === 0 || signal?.aborted) return
+      await this.#askNotary(supplier, open(), signal, (keys) => {
+        const before = rows.get(keys.server) ?? []
+        const added = keyRows(keys, this.#deps.clock()).filter(
+          ({ keyId }) => !before.some((row) => row.keyId === keyId),
+        )
+        rows.set(keys.server, [...before, ...added])
+      })
+    }
+  }
+
+  async #within(ms: number, work: Promise<void>): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const cancel = this.#deps.timers.after(ms, resolve)
+    try {
+      await Promise.race([work, promise])
+    } finally {
+      cancel()
+    }
+  }
+}
+
+function isMet({ keyIds, atTs }: KeyWant, rows: readonly ServerKeyRow[] | undefined): boolean {
+  return rows?.some((row) => keyIds.includes(row.keyId) && fitsEvent(row, atTs)) ?? false
+}
