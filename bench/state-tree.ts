@@ -5,6 +5,7 @@
 import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { ServerName } from '#core/ids.ts'
 import { firstTables } from '#store/migrations/0001/tables.ts'
 import { DDL } from '#store/migrations/ddl.ts'
 import { Session } from '#store/sql/session.ts'
@@ -37,7 +38,13 @@ async function measureIn(path: string, members: number): Promise<string> {
   const database = openWriter(path)
   const connection = new SqliteConnection(database)
   await firstTables(connection, DDL.sqlite)
-  const session = () => new Session(connection, { shared: new Map(), clock: () => 0, writable: true })
+  const session = () =>
+    new Session(connection, {
+      shared: new Map(),
+      serverName: 'hearth.example' as ServerName,
+      clock: () => 0,
+      writable: true,
+    })
   const sql = session()
   const commit = () => {
     const last = sql.writeBack()

@@ -19,6 +19,22 @@ export const EVENT_ROW = insertInto('events', {
   json: 'text',
 })
 
+/** An outlier becomes a timeline event. */
+export const PROMOTED_EVENT = update(
+  'events',
+  {
+    position: 'integer',
+    rank: 'integer',
+    generation: 'integer',
+    state_before: 'integer',
+    state_after: 'integer',
+    flags: 'integer',
+    prev: 'bytes',
+    auth: 'bytes',
+  },
+  'nid',
+)
+
 export const LOG_ROW = insertInto('log', {
   position: 'integer',
   kind: 'integer',
@@ -35,6 +51,7 @@ export const ROOM_HEAD = update(
     last_position: 'integer',
     joined: 'integer',
     invited: 'integer',
+    local_joined: 'integer',
   },
   'nid',
 )
@@ -42,7 +59,20 @@ export const ROOM_HEAD = update(
 export const NEW_EXTREMITY = insertInto('extremities', { room_nid: 'integer', event_nid: 'integer' })
 export const CITED_EXTREMITY = deleteFrom('extremities', { room_nid: 'integer', event_nid: 'integer' })
 
-export const REJECTION = insertInto('rejections', { event_nid: 'integer', reason: 'text' })
+export const REJECTION = insertInto(
+  'rejections',
+  { event_nid: 'integer', reason: 'text' },
+  'ON CONFLICT (event_nid) DO UPDATE SET reason = excluded.reason',
+)
+export const NO_REJECTION = deleteFrom('rejections', { event_nid: 'integer' })
+
+export const GAP = insertInto('gaps', {
+  room_nid: 'integer',
+  rank: 'integer',
+  missing_id: 'text',
+  cited_by: 'integer',
+})
+export const PENDING_REDACTION = insertInto('pending_redactions', { target_id: 'text', event_nid: 'integer' })
 
 export const RELATION = insertInto('relations', {
   parent_id: 'text',
@@ -97,4 +127,23 @@ export const MEMBERSHIP_LOG = insertInto('membership_log', {
   position: 'integer',
   membership: 'integer',
   event_nid: 'integer',
+})
+export const STRIPPED_STATE = insertInto(
+  'stripped_states',
+  { user_nid: 'integer', room_nid: 'integer', events: 'text' },
+  'ON CONFLICT (user_nid, room_nid) DO UPDATE SET events = excluded.events',
+)
+export const NO_STRIPPED_STATE = deleteFrom('stripped_states', { user_nid: 'integer', room_nid: 'integer' })
+
+export const ROOM_SERVER = insertInto(
+  'room_servers',
+  { room_nid: 'integer', server: 'text', joined: 'integer' },
+  'ON CONFLICT (room_nid, server) DO UPDATE SET joined = excluded.joined',
+)
+export const NO_ROOM_SERVER = deleteFrom('room_servers', { room_nid: 'integer', server: 'text' })
+export const ROOM_SERVER_LOG = insertInto('room_server_log', {
+  room_nid: 'integer',
+  position: 'integer',
+  server: 'text',
+  present: 'integer',
 })

@@ -1,9 +1,11 @@
-import type { Event } from '#core/event/event.ts'
 import type { EventId } from '#core/ids.ts'
 import * as rows from '#store/sql/append-rows.ts'
-import { Citations, type Cited } from '#store/sql/citations.ts'
+import { type Citations, type Cited, citations } from '#store/sql/citations.ts'
+import { timelineReferences } from '#store/sql/cited-by.ts'
+import { textList } from '#store/sql/connection.ts'
 import { CurrentStateWriter } from '#store/sql/current-state.ts'
-import { packReferences } from '#store/sql/event-references.ts'
+import { EventWriter } from '#store/sql/event-writer.ts'
+import { GapWriter, gapRanks } from '#store/sql/gap-writer.ts'
 import { logKindNumber } from '#store/sql/log.ts'
 import { perConnection } from '#store/sql/per-connection.ts'
 import type { PlacedEvent } from '#store/sql/placed-event.ts'
@@ -12,9 +14,7 @@ import { RowBatch } from '#store/sql/row-batch.ts'
 import type { Sql } from '#store/sql/sql.ts'
 import { stateTree } from '#store/sql/state.ts'
 import { type StateKeys, stateKeys } from '#store/sql/state-keys.ts'
-import { EVENT_FLAGS, type StoredEvents, storedEvents, storedText } from '#store/sql/stored-events.ts'
 import { transactionReader } from '#store/sql/transactions.ts'
-import { userStore } from '#store/sql/users.ts'
 import type { StateTree } from '#store/state-tree/state-tree.ts'
 import {
   type Append,
@@ -27,7 +27,6 @@ import {
 } from '#store/types/events.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
 import type { StateId } from '#store/types/state.ts'
-import type { UserNid, UserStore } from '#store/types/users.ts'
 
 type Head = {
   head_seq: number
@@ -36,20 +35,27 @@ type Head = {
   last_position: number
   joined: number
   invited: number
+  local_joined: number
   /** The event that has the append's first transaction id. */
   repeated: EventId | null
+  /** Whether some event in the room's timeline cites one that isn't. */
+  has_gaps: unknown
+  /** Whether some event of the append is stored already. */
+  has_stored: unknown
 }
 
-const HEAD = `SELECT head_seq, state_id, rank_max, last_position, joined, invited,
+/** What the rows of a head and an append have in common. */
+const headOf = (texts: string) => `SELECT head_seq, state_id, rank_max, last_position, joined, invited, local_joined,
     (SELECT events.event_id FROM transactions JOIN events ON events.nid = transactions.event_nid
       WHERE transactions.user_nid = ? AND transactions.device_id = ? AND transactions.txn_id = ?
-        AND transactions.room_nid = rooms.nid) AS repeated
+        AND transactions.room_nid = rooms.nid) AS repeated,
+    EXISTS (SELECT 1 FROM gaps WHERE gaps.room_nid = rooms.nid) AS has_gaps,
+    EXISTS (SELECT 1 FROM events WHERE event_id IN (SELECT value FROM ${texts})) AS has_stored
   FROM rooms WHERE nid = ?`
 
-const FLAGS: Readonly<Record<NewEvent['verdict'], number>> = {
-  accepted: 0,
-  'soft-failed': EVENT_FLAGS.softFailed,
-  rejected: EVENT_FLAGS.rejected,
+const HEAD = {
+  sqlite: headOf('json_each(?)'),
+  postgres: `${headOf('json_array_elements_text(?::json)')} FOR UPDATE OF rooms`,
 }
 
 /** See EventStore.append. First everything is worked out, then all rows are written at once. */
@@ -57,10 +63,10 @@ export class Appender {
   readonly #sql: Sql
   readonly #tree: StateTree
   readonly #keys: StateKeys
-  readonly #users: UserStore
-  readonly #stored: StoredEvents
   readonly #transactions: Pick<EventReader, 'transaction'>
   readonly #citations: Citations
+  readonly #events: EventWriter
+  readonly #gaps: GapWriter
   readonly #relations: RelationWriter
   readonly #currentState: CurrentStateWriter
 
@@ -68,10 +74,10 @@ export class Appender {
     this.#sql = sql
     this.#tree = perConnection(sql, stateTree)
     this.#keys = perConnection(sql, stateKeys)
-    this.#users = perConnection(sql, userStore)
-    this.#stored = perConnection(sql, storedEvents)
     this.#transactions = transactionReader(sql)
-    this.#citations = new Citations(sql)
+    this.#citations = perConnection(sql, citations)
+    this.#events = new EventWriter(sql)
+    this.#gaps = new GapWriter(sql)
     this.#relations = new RelationWriter(sql)
     this.#currentState = new CurrentStateWriter(sql)
   }
@@ -85,7 +91,10 @@ export class Appender {
     const batch = new RowBatch()
     const placed = await this.#place(roomNid, head, events)
     for (const event of placed) this.#addEvent(roomNid, event, batch)
-    addExtremities(roomNid, placed, batch)
+    this.#gaps.open(roomNid, placed, batch)
+    const ids = placed.map(({ event }) => event.eventId)
+    const missing = head.has_gaps ? await this.#gaps.missing(roomNid, ids) : new Set<EventId>()
+    addExtremities(roomNid, placed, missing, batch)
     await this.#relations.write(roomNid, placed, batch)
     const change = await this.#currentState.change(roomNid, head.state_id as StateId, placed, currentState, batch)
     for (const position of [...placed.map((event) => event.position), ...change.extraPositions]) {
@@ -97,14 +106,16 @@ export class Appender {
       rows.ROOM_HEAD,
       headSeq,
       change.stateId,
-      head.rank_max + placed.length,
+      placed.at(-1)?.rank ?? head.rank_max,
       shown?.position ?? head.last_position,
       head.joined + change.joined,
       head.invited + change.invited,
+      head.local_joined + change.localJoined,
       roomNid,
     )
     await batch.write(this.#sql)
-    for (const { event, nid, generation } of placed) this.#citations.wrote(event.eventId, { nid, generation })
+    this.#events.written(placed)
+    await this.#gaps.close(roomNid, missing)
     return { headSeq, stateId: change.stateId, events: placed.map(given) }
   }
 
@@ -115,10 +126,11 @@ export class Appender {
    */
   async #lockHead(room: RoomNid, events: readonly NewEvent[]): Promise<Head> {
     const first = events.find(({ transaction }) => transaction !== undefined)?.transaction
-    const head = await this.#sql.get<Head>(this.#sql.dialect === 'postgres' ? `${HEAD} FOR UPDATE` : HEAD, [
+    const head = await this.#sql.get<Head>(HEAD[this.#sql.dialect], [
       first?.userNid ?? null,
       first?.deviceId ?? null,
       first?.txnId ?? null,
+      textList(events.map(({ event }) => event.eventId)),
       room,
     ])
     if (head === undefined) throw new Error(`No room has the number ${room}`)
@@ -141,75 +153,59 @@ export class Appender {
   async #place(room: RoomNid, head: Head, events: readonly NewEvent[]): Promise<PlacedEvent[]> {
     if (events.length === 0) return []
     const cited = await this.#citations.of(events.map(({ event }) => event))
-    const senders = await this.#senders(events)
-    const firstNid = await this.#sql.allocate('event', events.length)
+    const outliers = head.has_stored ? await this.#outliers(events) : new Map<EventId, Cited>()
+    const senders = await this.#events.senders(events)
+    let nid = await this.#firstNid(events.length - outliers.size)
     const firstPosition = await this.#sql.allocate('position', events.length)
     const placed: PlacedEvent[] = []
     let state = head.state_id as StateId
+    let rank = head.rank_max
     for (const [i, { event, ...rest }] of events.entries()) {
-      const nid = (firstNid + i) as EventNid
+      const outlier = outliers.get(event.eventId)
+      const own = outlier?.nid ?? (nid++ as EventNid)
+      const references = timelineReferences(event, rest.verdict, cited)
+      rank += 1 + (references.gaps.length > 0 ? gapRanks(rank) : 0)
       const stateBefore = rest.stateBefore === 'previous' ? state : rest.stateBefore
       const key =
         rest.verdict === 'accepted' && event.stateKey !== null
           ? await this.#keys.intern(event.type, event.stateKey)
           : null
-      state = key === null ? stateBefore : await this.#tree.apply(room, stateBefore, [[key, nid]])
-      const auth = citedBy(event, event.authEvents, cited)
-      const generation = generationOf(event, auth)
+      state = key === null ? stateBefore : await this.#tree.apply(room, stateBefore, [[key, own]])
       placed.push({
         ...rest,
+        ...references,
         event,
-        nid,
+        nid: own,
+        isPromoted: outlier !== undefined,
         position: firstPosition + i,
-        rank: head.rank_max + 1 + i,
+        rank,
         senderNid: senders.get(event.sender)!,
-        generation,
-        prev: citedBy(event, event.prevEvents, cited).map((one) => one.nid),
-        auth: auth.map((one) => one.nid),
         stateBefore,
         stateAfter: state,
         key,
       })
-      cited.set(event.eventId, { nid, generation })
+      cited.set(event.eventId, { nid: own, generation: references.generation, isOutlier: false })
     }
     return placed
   }
 
-  async #senders(events: readonly NewEvent[]): Promise<Map<string, UserNid>> {
-    const senders = new Map<string, UserNid>()
-    for (const { sender } of events.map(({ event }) => event)) {
-      if (!senders.has(sender)) senders.set(sender, await this.#users.intern(sender))
-    }
-    return senders
+  /** The events of the append that are stored as outliers. */
+  async #outliers(events: readonly NewEvent[]): Promise<Map<EventId, Cited>> {
+    const stored = await this.#citations.stored(events.map(({ event }) => event.eventId))
+    for (const [id, { isOutlier }] of stored) if (!isOutlier) throw new Error(`${id} is in the timeline already`)
+    return stored
+  }
+
+  async #firstNid(count: number): Promise<number> {
+    return count === 0 ? 0 : this.#sql.allocate('event', count)
   }
 
   #addEvent(room: RoomNid, placed: PlacedEvent, batch: RowBatch): void {
-    const { event, nid, stateBefore, stateAfter, transaction } = placed
-    const json = storedText(event.json)
-    batch.add(
-      rows.EVENT_ROW,
-      nid,
-      event.eventId,
-      room,
-      placed.position,
-      placed.rank,
-      placed.senderNid,
-      event.originServerTs,
-      event.depth,
-      placed.generation,
-      stateBefore,
-      stateAfter === stateBefore ? null : stateAfter,
-      FLAGS[placed.verdict],
-      packReferences(nid, placed.prev),
-      packReferences(nid, placed.auth),
-      json,
-    )
-    if (placed.reason !== undefined) batch.add(rows.REJECTION, nid, placed.reason)
-    if (transaction !== undefined) {
-      const { userNid, deviceId, txnId } = transaction
-      batch.add(rows.TRANSACTION, nid, userNid, deviceId, room, txnId, this.#sql.clock())
-    }
-    this.#stored.wrote(nid, event, null, json.length)
+    const { nid, transaction } = placed
+    this.#events.add(room, placed, batch)
+    if (transaction === undefined) return
+    const { userNid, deviceId, txnId } = transaction
+    batch.add(rows.TRANSACTION, nid, userNid, deviceId, room, txnId, this.#sql.clock())
   }
 }
 
@@ -217,26 +213,17 @@ function given({ nid, position, rank, stateAfter, generation }: PlacedEvent): Ap
   return { nid, position, rank, stateAfter, generation }
 }
 
-function citedBy(event: Event, ids: readonly EventId[], cited: ReadonlyMap<EventId, Cited>): Cited[] {
-  return ids.map((id) => {
-    const found = cited.get(id)
-    if (found === undefined) throw new Error(`${event.eventId} cites ${id}, which is not stored`)
-    return found
-  })
-}
-
-/** 1 + the greatest of the auth events'; a create event, which in some room versions isn't listed, has 0. */
-function generationOf(event: Event, auth: readonly Cited[]): number {
-  if (event.type === 'm.room.create' && event.stateKey === '') return 0
-  return 1 + Math.max(0, ...auth.map(({ generation }) => generation))
-}
-
-/** Accepted events take the places of those that they cite. */
-function addExtremities(room: RoomNid, placed: readonly PlacedEvent[], batch: RowBatch): void {
+/** Accepted events take the places of those that they cite, but for those that others cite already. */
+function addExtremities(
+  room: RoomNid,
+  placed: readonly PlacedEvent[],
+  missing: ReadonlySet<EventId>,
+  batch: RowBatch,
+): void {
   const accepted = placed.filter(({ verdict }) => verdict === 'accepted')
   const cited = new Set(accepted.flatMap(({ prev }) => prev))
-  for (const { nid } of accepted) {
-    if (!cited.delete(nid)) batch.add(rows.NEW_EXTREMITY, room, nid)
+  for (const { nid, event } of accepted) {
+    if (!cited.delete(nid) && !missing.has(event.eventId)) batch.add(rows.NEW_EXTREMITY, room, nid)
   }
   for (const nid of cited) batch.add(rows.CITED_EXTREMITY, room, nid)
 }

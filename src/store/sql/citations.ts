@@ -6,13 +6,16 @@ import { textList } from '#store/sql/connection.ts'
 import type { Sql } from '#store/sql/sql.ts'
 import type { EventNid } from '#store/types/events.ts'
 
-/** What an append needs to know of the events that its events cite. */
-export type Cited = { readonly nid: EventNid; readonly generation: number }
+/** What a writer needs to know of the events that its events cite. */
+export type Cited = { readonly nid: EventNid; readonly generation: number; readonly isOutlier: boolean }
 
 const EVENTS_CACHED_MAX = 50_000
 const makeCache = () => new LRUCache<EventId, Cited>({ max: EVENTS_CACHED_MAX })
 
-/** Finds cited events. For writing only: a reader's snapshot may be older than the cache. */
+/**
+ * Finds cited events, over one connection: get it by `perConnection(sql, citations)`. For writing only: a reader's
+ * snapshot may be older than the cache.
+ */
 export class Citations {
   readonly #cache: CommittedCache<EventId, Cited>
   readonly #load
@@ -20,11 +23,14 @@ export class Citations {
   constructor(sql: Sql) {
     this.#cache = new CommittedCache<EventId, Cited>(sql, sql.shared(makeCache))
     this.#load = sql.prepare((db, p: { ids: string }) =>
-      db.selectFrom('events').select(['nid', 'event_id', 'generation']).where('event_id', 'in', sql.texts(p.ids)),
+      db
+        .selectFrom('events')
+        .select(['nid', 'event_id', 'generation', 'rank'])
+        .where('event_id', 'in', sql.texts(p.ids)),
     )
   }
 
-  /** All stored events that the given ones cite. */
+  /** All stored events that the given ones cite, but for those that are among them. */
   async of(events: readonly Event[]): Promise<Map<EventId, Cited>> {
     const cited = new Map<EventId, Cited>()
     const unknown = new Set<EventId>()
@@ -33,19 +39,34 @@ export class Citations {
       if (known === undefined) unknown.add(id)
       else cited.set(id, known)
     }
-    // Those that stand in the same append are found nowhere yet.
-    for (const { eventId } of events) unknown.delete(eventId)
-    if (unknown.size === 0) return cited
-    for (const row of await this.#load.all({ ids: textList(unknown) })) {
-      const found: Cited = { nid: row.nid as EventNid, generation: row.generation }
-      this.#cache.found(row.event_id as EventId, found)
-      cited.set(row.event_id as EventId, found)
+    for (const { eventId } of events) {
+      unknown.delete(eventId)
+      cited.delete(eventId)
     }
+    await this.#find(unknown, cited)
     return cited
+  }
+
+  /** Those of the events that are stored. */
+  async stored(ids: Iterable<EventId>): Promise<Map<EventId, Cited>> {
+    const stored = new Map<EventId, Cited>()
+    await this.#find(new Set(ids), stored)
+    return stored
   }
 
   /** Notes an event that this transaction has written. */
   wrote(eventId: EventId, cited: Cited): void {
     this.#cache.wrote(eventId, cited)
   }
+
+  async #find(ids: ReadonlySet<EventId>, found: Map<EventId, Cited>): Promise<void> {
+    if (ids.size === 0) return
+    for (const row of await this.#load.all({ ids: textList(ids) })) {
+      const one: Cited = { nid: row.nid as EventNid, generation: row.generation, isOutlier: row.rank === null }
+      this.#cache.found(row.event_id as EventId, one)
+      found.set(row.event_id as EventId, one)
+    }
+  }
 }
+
+export const citations = (sql: Sql) => new Citations(sql)

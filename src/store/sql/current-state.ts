@@ -1,7 +1,7 @@
 import type { Event } from '#core/event/event.ts'
 import { CURRENT_STATE, NO_CURRENT_STATE, STATE_LOG } from '#store/sql/append-rows.ts'
 import { integerList } from '#store/sql/connection.ts'
-import { type MemberChange, MembershipWriter } from '#store/sql/membership-writer.ts'
+import { type MemberChange, type MembershipCounts, MembershipWriter } from '#store/sql/membership-writer.ts'
 import { perConnection } from '#store/sql/per-connection.ts'
 import type { PlacedEvent } from '#store/sql/placed-event.ts'
 import type { RowBatch } from '#store/sql/row-batch.ts'
@@ -13,7 +13,6 @@ import type { StateTree } from '#store/state-tree/state-tree.ts'
 import type { EventNid } from '#store/types/events.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
 import type { StateId, StateKeyNid } from '#store/types/state.ts'
-import type { UserNid } from '#store/types/users.ts'
 
 type KeyChange = {
   readonly key: StateKeyNid
@@ -25,13 +24,8 @@ type KeyChange = {
   readonly position: number | null
 }
 
-export type CurrentStateChange = {
+export type CurrentStateChange = MembershipCounts & {
   readonly stateId: StateId
-  /** By how many the members changed. */
-  readonly joined: number
-  readonly invited: number
-  /** Whose membership changed at a position. */
-  readonly members: ReadonlyMap<number, UserNid>
   /** Positions that are no event's: a resolution changed the state there. */
   readonly extraPositions: readonly number[]
 }

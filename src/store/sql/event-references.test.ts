@@ -6,7 +6,7 @@ import type { EventNid } from '#store/types/events.ts'
 const from = 3_000_000_000 as EventNid
 
 it('references come back in their order', () => {
-  const cited = [from - 1, 1, from - 300, from - 1, 2_147_483_648] as EventNid[]
+  const cited = [from - 1, 1, from - 300, from + 1, from - 1, from + 70_000, 2_147_483_648] as EventNid[]
   assert.deepEqual(unpackReferences(from, packReferences(from, cited)), cited)
   assert.deepEqual(unpackReferences(from, packReferences(from, [])), [])
 })
@@ -15,6 +15,6 @@ it('a predecessor takes one byte', () => {
   assert.equal(packReferences(from, [(from - 1) as EventNid]).length, 1)
 })
 
-it('nothing cites itself or what came later', () => {
+it('nothing cites itself', () => {
   assert.throws(() => packReferences(from, [from]), RangeError)
 })

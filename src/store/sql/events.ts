@@ -2,7 +2,11 @@ import { sql as template } from 'kysely'
 import type { EventId, UserId } from '#core/ids.ts'
 import { Appender } from '#store/sql/append.ts'
 import { integerList, textList } from '#store/sql/connection.ts'
+import { eventGraphReader } from '#store/sql/event-graph.ts'
+import { HistoryWriter } from '#store/sql/history.ts'
+import { OutlierWriter } from '#store/sql/outliers.ts'
 import { perConnection } from '#store/sql/per-connection.ts'
+import { Rejudging } from '#store/sql/rejudging.ts'
 import { THREAD } from '#store/sql/relation.ts'
 import type { Sql } from '#store/sql/sql.ts'
 import { EVENT_COLUMNS, storedEvents } from '#store/sql/stored-events.ts'
@@ -14,6 +18,9 @@ import type { UserNid } from '#store/types/users.ts'
 export function eventStore(sql: Sql): EventStore {
   const stored = perConnection(sql, storedEvents)
   const appender = new Appender(sql)
+  const outliers = new OutlierWriter(sql)
+  const history = new HistoryWriter(sql)
+  const rejudging = new Rejudging(sql)
 
   const byId = sql.prepare((db, p: { id: string }) =>
     db.selectFrom('events').select(EVENT_COLUMNS).where('event_id', '=', p.id),
@@ -65,6 +72,7 @@ export function eventStore(sql: Sql): EventStore {
 
   return {
     ...timelineReader(sql),
+    ...eventGraphReader(sql),
     ...transactionReader(sql),
 
     async byId(eventId) {
@@ -115,5 +123,13 @@ export function eventStore(sql: Sql): EventStore {
     },
 
     append: (append) => appender.append(append),
+
+    addOutliers: (room, added) => outliers.add(room, added),
+
+    addHistory: (added) => history.add(added),
+
+    rejudge: (nid, verdict, reason, stateBefore) => rejudging.rejudge(nid, verdict, reason, stateBefore),
+
+    redact: (by, target, redacted) => rejudging.redact(by, target, redacted),
   }
 }

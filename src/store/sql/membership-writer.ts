@@ -1,8 +1,9 @@
-import { isUserId } from '#core/ids.ts'
-import { MEMBERSHIP, MEMBERSHIP_LOG } from '#store/sql/append-rows.ts'
+import { isUserId, type ServerName, serverOf, type UserId } from '#core/ids.ts'
+import { MEMBERSHIP, MEMBERSHIP_LOG, NO_STRIPPED_STATE } from '#store/sql/append-rows.ts'
 import { integerList } from '#store/sql/connection.ts'
-import { asMembership, membershipNumber, membershipOfNumber } from '#store/sql/memberships.ts'
+import { asMembership, membershipNumber, membershipOfNumber } from '#store/sql/membership-numbers.ts'
 import { perConnection } from '#store/sql/per-connection.ts'
+import { type JoinedChange, RoomServerWriter } from '#store/sql/room-server-writer.ts'
 import type { RowBatch } from '#store/sql/row-batch.ts'
 import type { Sql } from '#store/sql/sql.ts'
 import { userStore } from '#store/sql/users.ts'
@@ -21,15 +22,28 @@ export type MemberChange = {
   readonly position: number
 }
 
+export type MembershipCounts = {
+  /** By how many the members changed. */
+  readonly joined: number
+  readonly invited: number
+  readonly localJoined: number
+  /** Whose membership changed at a position. */
+  readonly members: Map<number, UserNid>
+}
+
 type Standing = { membership: Membership; eventNid: EventNid; since: number; position: number; forgotten: boolean }
 
 /** Carries changes of member events into the memberships, their log and the rooms' counts. */
 export class MembershipWriter {
   readonly #users: UserStore
+  readonly #serverName: ServerName
+  readonly #servers: RoomServerWriter
   readonly #standing
 
   constructor(sql: Sql) {
     this.#users = perConnection(sql, userStore)
+    this.#serverName = sql.serverName
+    this.#servers = new RoomServerWriter(sql)
     this.#standing = sql.prepare((db, p: { room: number; users: string }) =>
       db
         .selectFrom('memberships')
@@ -39,12 +53,9 @@ export class MembershipWriter {
     )
   }
 
-  async write(
-    room: RoomNid,
-    changes: readonly MemberChange[],
-    batch: RowBatch,
-  ): Promise<{ joined: number; invited: number; members: Map<number, UserNid> }> {
+  async write(room: RoomNid, changes: readonly MemberChange[], batch: RowBatch): Promise<MembershipCounts> {
     const counts = { join: 0, invite: 0, knock: 0, leave: 0, ban: 0 }
+    const joins: JoinedChange[] = []
     const members = new Map<number, UserNid>()
     const users = await this.#intern(changes)
     const standing = await this.#load(room, users)
@@ -61,14 +72,22 @@ export class MembershipWriter {
       members.set(position, user)
       counts[membership]++
       if (before !== undefined) counts[before.membership]--
+      if (membership === 'join') joins.push({ server: serverOf(userId as UserId), change: 1, position })
+      else if (before?.membership === 'join') {
+        joins.push({ server: serverOf(userId as UserId), change: -1, position })
+      }
       batch.add(MEMBERSHIP_LOG, room, user, position, membershipNumber(membership), eventNid)
     }
     for (const user of new Set(users.values())) {
       const now = standing.get(user)!
       const row = [now.eventNid, now.since, now.position, now.forgotten] as const
       batch.add(MEMBERSHIP, user, room, membershipNumber(now.membership), ...row)
+      batch.add(NO_STRIPPED_STATE, user, room)
     }
-    return { joined: counts.join, invited: counts.invite, members }
+    await this.#servers.write(room, joins, batch)
+    const local = joins.filter(({ server }) => server === this.#serverName)
+    const localJoined = local.reduce((sum, { change }) => sum + change, 0)
+    return { joined: counts.join, invited: counts.invite, localJoined, members }
   }
 
   /** The users' numbers. State keys that are no user ids have none. */

@@ -1,4 +1,6 @@
 import { integerList } from '#store/sql/connection.ts'
+import { membershipNumber, membershipOfNumber } from '#store/sql/membership-numbers.ts'
+import { OutsideMemberships } from '#store/sql/outside-memberships.ts'
 import type { Sql } from '#store/sql/sql.ts'
 import type { MembershipsTables } from '#store/sql/tables/memberships.ts'
 import type { EventNid } from '#store/types/events.ts'
@@ -6,22 +8,10 @@ import type { Membership, MembershipRow, MembershipStore } from '#store/types/me
 import type { RoomNid } from '#store/types/rooms.ts'
 import type { UserNid } from '#store/types/users.ts'
 
-/** Memberships by their numbers in the database. */
-const MEMBERSHIPS: readonly Membership[] = ['join', 'invite', 'knock', 'leave', 'ban']
-const JOIN = MEMBERSHIPS.indexOf('join')
-
-/** The number of a membership in the database. */
-export const membershipNumber = (membership: Membership): number => MEMBERSHIPS.indexOf(membership)
-
-/** The membership that a number in the database stands for. */
-export const membershipOfNumber = (number: number): Membership => MEMBERSHIPS[number] as Membership
-
-/** What a membership event says; null for what is no membership, which no accepted event should hold. */
-export function asMembership(value: unknown): Membership | null {
-  return MEMBERSHIPS.find((membership) => membership === value) ?? null
-}
+const JOIN = membershipNumber('join')
 
 export function membershipStore(sql: Sql): MembershipStore {
+  const outside = new OutsideMemberships(sql)
   const one = sql.prepare((db, p: { user: number; room: number }) =>
     db.selectFrom('memberships').selectAll().where('user_nid', '=', p.user).where('room_nid', '=', p.room),
   )
@@ -152,6 +142,10 @@ export function membershipStore(sql: Sql): MembershipStore {
     async sharingRoomsWith(user) {
       return (await sharing.all({ user })).map((row) => row.user_nid as UserNid)
     },
+
+    stripped: (user, room) => outside.stripped(user, room),
+
+    setOutside: (membership) => outside.set(membership),
 
     async setForgotten(user, room) {
       await sql.run('UPDATE memberships SET forgotten = 1 WHERE user_nid = ? AND room_nid = ?', [user, room])

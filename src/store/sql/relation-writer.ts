@@ -1,8 +1,10 @@
+import type { Event } from '#core/event/event.ts'
 import type { EventId } from '#core/ids.ts'
 import * as rows from '#store/sql/append-rows.ts'
+import { type Citations, citations } from '#store/sql/citations.ts'
 import { perConnection } from '#store/sql/per-connection.ts'
-import type { PlacedEvent } from '#store/sql/placed-event.ts'
-import { type Relation, relationOf, THREAD } from '#store/sql/relation.ts'
+import type { TimelineEvent } from '#store/sql/placed-event.ts'
+import { relationOf, THREAD } from '#store/sql/relation.ts'
 import type { RowBatch } from '#store/sql/row-batch.ts'
 import type { Sql } from '#store/sql/sql.ts'
 import { EVENT_COLUMNS, type StoredEvents, storedEvents, storedText } from '#store/sql/stored-events.ts'
@@ -12,11 +14,13 @@ import type { RoomNid } from '#store/types/rooms.ts'
 /** Carries relations and redactions of an append into the index of relations and threads. */
 export class RelationWriter {
   readonly #stored: StoredEvents
+  readonly #citations: Citations
   readonly #rootOf
   readonly #event
 
   constructor(sql: Sql) {
     this.#stored = perConnection(sql, storedEvents)
+    this.#citations = perConnection(sql, citations)
     this.#rootOf = sql.prepare((db, p: { id: string; room: number }) =>
       db
         .selectFrom('events')
@@ -30,26 +34,32 @@ export class RelationWriter {
     )
   }
 
-  async write(room: RoomNid, placed: readonly PlacedEvent[], batch: RowBatch): Promise<void> {
+  async write(room: RoomNid, placed: readonly TimelineEvent[], batch: RowBatch): Promise<void> {
     const accepted = placed.filter(({ verdict }) => verdict === 'accepted')
     const roots = new Map<EventId, EventId>()
-    const redactions = new Map<EventNid, PlacedEvent>()
+    const redactions = new Map<EventNid, TimelineEvent>()
+    const own = new Set(placed.map(({ event }) => event.eventId))
     for (const event of accepted) {
-      const relation = relationOf(event.event)
-      if (relation !== null) await this.#relate(room, event, relation, roots, batch)
-      if (event.redaction !== undefined) redactions.set(event.redaction.target, event)
+      await this.relate(room, event, roots, batch)
+      const { redaction, event: source } = event
+      if (redaction !== undefined) redactions.set(redaction.target, event)
+      else if (source.redacts !== null && !own.has(source.redacts)) await this.#await(source.redacts, event.nid, batch)
     }
-    for (const event of redactions.values()) await this.#redact(event, batch)
+    for (const { nid, redaction } of redactions.values()) {
+      await this.redact(nid, redaction!.target, redaction!.redacted, batch)
+    }
   }
 
-  /** @param roots the threads of events of this append, which are written only later */
-  async #relate(
+  /** @param roots the threads of events that are written only later */
+  async relate(
     room: RoomNid,
-    { nid, event }: PlacedEvent,
-    { parentId, relType }: Relation,
+    { nid, event }: Pick<TimelineEvent, 'nid' | 'event'>,
     roots: Map<EventId, EventId>,
     batch: RowBatch,
   ): Promise<void> {
+    const relation = relationOf(event)
+    if (relation === null) return
+    const { parentId, relType } = relation
     batch.add(rows.RELATION, parentId, nid, room, relType, event.type)
     // "Following the event relationships, it has a parent event which references the thread root": what relates to an
     // event of a thread is in that thread.
@@ -59,21 +69,31 @@ export class RelationWriter {
     batch.add(rows.THREAD_EVENT, nid, root)
   }
 
-  async #threadOf(room: RoomNid, id: EventId): Promise<EventId | undefined> {
-    return (await this.#rootOf.get({ id, room }))?.root_id as EventId | undefined
+  /** The event relates to nothing any more. */
+  unrelate({ nid, event }: Pick<TimelineEvent, 'nid' | 'event'>, batch: RowBatch): void {
+    const relation = relationOf(event)
+    if (relation === null) return
+    batch.add(rows.REDACTED_RELATION, relation.parentId, nid)
+    batch.add(rows.REDACTED_THREAD_EVENT, nid)
   }
 
   /** Nothing is kept of what a redaction takes away, so the event relates to nothing any more. */
-  async #redact({ nid: by, redaction }: PlacedEvent, batch: RowBatch): Promise<void> {
-    const { target, redacted } = redaction!
+  async redact(by: EventNid, target: EventNid, redacted: Event, batch: RowBatch): Promise<void> {
     const [row] = await this.#stored.rows(await this.#event.all({ nid: target }))
     if (row === undefined) throw new Error(`No event has the number ${target}`)
     const json = storedText(redacted.json)
     batch.add(rows.REDACTED_EVENT, json, by, target)
     this.#stored.wrote(target, redacted, by, json.length)
-    const relation = relationOf(row.event)
-    if (relation === null) return
-    batch.add(rows.REDACTED_RELATION, relation.parentId, target)
-    batch.add(rows.REDACTED_THREAD_EVENT, target)
+    this.unrelate(row, batch)
+  }
+
+  async #threadOf(room: RoomNid, id: EventId): Promise<EventId | undefined> {
+    return (await this.#rootOf.get({ id, room }))?.root_id as EventId | undefined
+  }
+
+  /** A redaction of what isn't known here waits for it. */
+  async #await(target: EventId, redaction: EventNid, batch: RowBatch): Promise<void> {
+    const stored = await this.#citations.stored([target])
+    if (!stored.has(target)) batch.add(rows.PENDING_REDACTION, target, redaction)
   }
 }

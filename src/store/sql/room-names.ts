@@ -6,7 +6,7 @@ import { integerList } from '#store/sql/connection.ts'
 import type { Sql } from '#store/sql/sql.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
 
-/** What of a room never changes. */
+/** What of a room never changes, once it has events. */
 export type RoomName = { readonly roomId: RoomId; readonly rules: RoomVersionRules }
 
 const ROOMS_CACHED_MAX = 20_000
@@ -42,8 +42,8 @@ export class RoomNames {
     return names
   }
 
-  /** Notes a room that this transaction has made. */
-  created(nid: RoomNid, roomId: string, version: string): void {
+  /** Notes a room that this transaction has made or corrected. */
+  wrote(nid: RoomNid, roomId: string, version: string): void {
     this.#cache.wrote(nid, nameOf(roomId, version))
   }
 }

@@ -2,11 +2,12 @@ import { sql as template } from 'kysely'
 import type { EventId, RoomAlias, RoomId, UserId } from '#core/ids.ts'
 import { perConnection } from '#store/sql/per-connection.ts'
 import { roomNames } from '#store/sql/room-names.ts'
+import { roomServersReader } from '#store/sql/room-servers.ts'
 import type { Sql } from '#store/sql/sql.ts'
 import type { RoomsTables } from '#store/sql/tables/rooms.ts'
 import { userStore } from '#store/sql/users.ts'
 import type { EventNid } from '#store/types/events.ts'
-import type { AliasRow, RoomNid, RoomRow, RoomStore } from '#store/types/rooms.ts'
+import type { AliasRow, PartialState, RoomNid, RoomRow, RoomStore } from '#store/types/rooms.ts'
 import type { StateId } from '#store/types/state.ts'
 
 export function roomStore(sql: Sql): RoomStore {
@@ -33,7 +34,11 @@ export function roomStore(sql: Sql): RoomStore {
   // As a literal, so that it is seen to be the index's condition.
   const published = () => sql.db.selectFrom('rooms').where('published', '=', template.lit(1))
 
+  const partial = () => sql.db.selectFrom('rooms').selectAll().where('partial', 'is not', null).orderBy('nid').execute()
+
   return {
+    ...roomServersReader(sql),
+
     async byId(roomId) {
       const row = await byId.get({ roomId })
       return row === undefined ? null : room(row)
@@ -89,15 +94,41 @@ export function roomStore(sql: Sql): RoomStore {
       return Number(row.count)
     },
 
+    async partialRooms() {
+      return (await partial()).map(room)
+    },
+
     async create(roomId, version) {
       const nid = (await sql.allocate('room')) as RoomNid
-      const nothing = { head_seq: 0, state_id: 0, rank_max: 0, last_position: 0, published: 0, joined: 0, invited: 0 }
       await sql.db
         .insertInto('rooms')
-        .values({ nid, room_id: roomId, version, ...nothing })
+        .values({ nid, room_id: roomId, version, ...EMPTY_ROOM })
         .execute()
-      names.created(nid, roomId, version)
+      names.wrote(nid, roomId, version)
       return nid
+    },
+
+    async setVersion(nid, version) {
+      const known = (await names.ofNids([nid])).get(nid)
+      if (known === undefined) throw new Error(`No room has the number ${nid}`)
+      await sql.run('UPDATE rooms SET version = ? WHERE nid = ?', [version, nid])
+      names.wrote(nid, known.roomId, version)
+    },
+
+    async setPartial(nid, state) {
+      const json = state === null ? null : JSON.stringify(state)
+      await sql.run('UPDATE rooms SET partial = ? WHERE nid = ?', [json, nid])
+    },
+
+    async replaceExtremities(nid, eventNids) {
+      await sql.run('UPDATE rooms SET head_seq = head_seq + 1 WHERE nid = ?', [nid])
+      await sql.run('DELETE FROM extremities WHERE room_nid = ?', [nid])
+      for (const event of new Set(eventNids)) {
+        await sql.run('INSERT INTO extremities (room_nid, event_nid) VALUES (?, ?)', [nid, event])
+      }
+      const row = await byNid.get({ nid })
+      if (row === undefined) throw new Error(`No room has the number ${nid}`)
+      return row.head_seq
     },
 
     async setPublished(nid, published) {
@@ -123,6 +154,17 @@ export function roomStore(sql: Sql): RoomStore {
   }
 }
 
+const EMPTY_ROOM = {
+  head_seq: 0,
+  state_id: 0,
+  rank_max: 0,
+  last_position: 0,
+  published: 0,
+  joined: 0,
+  invited: 0,
+  local_joined: 0,
+}
+
 function room(row: RoomsTables['rooms']): RoomRow {
   return {
     nid: row.nid as RoomNid,
@@ -133,6 +175,8 @@ function room(row: RoomsTables['rooms']): RoomRow {
     rankMax: row.rank_max,
     lastPosition: row.last_position,
     published: row.published === 1,
+    isResident: row.local_joined > 0,
+    partial: row.partial === null ? null : (JSON.parse(row.partial) as PartialState),
   }
 }
 

@@ -8,6 +8,7 @@ import type { DestinationsTables } from '#store/sql/tables/destinations.ts'
 import type { DevicesTables } from '#store/sql/tables/devices.ts'
 import type { EventsTables } from '#store/sql/tables/events.ts'
 import type { FiltersTables } from '#store/sql/tables/filters.ts'
+import type { InboundTables } from '#store/sql/tables/inbound.ts'
 import type { LogTables } from '#store/sql/tables/log.ts'
 import type { MembershipsTables } from '#store/sql/tables/memberships.ts'
 import type { OutboundTables } from '#store/sql/tables/outbound.ts'
@@ -28,6 +29,7 @@ export interface Schema
     DestinationsTables,
     DevicesTables,
     FiltersTables,
+    InboundTables,
     LogTables,
     ProfilesTables,
     UiaSessionsTables,

@@ -117,6 +117,12 @@ export function stateStore(sql: Sql): StateStore {
       for (const { type, stateKey, event } of changes) numbered.push([await keys.intern(type, stateKey), event])
       return tree.apply(room, base, numbered)
     },
+
+    async build(room, entries) {
+      const numbered: [StateKeyNid, EventNid][] = []
+      for (const { type, stateKey, event } of entries) numbered.push([await keys.intern(type, stateKey), event])
+      return tree.build(room, numbered)
+    },
   }
 }
 

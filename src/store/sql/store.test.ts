@@ -46,7 +46,14 @@ forEachDatabase('a store', (test, dialect) => {
       throw new Error('on purpose')
     }
     const writes = [append, append, failing, append, failing, append].map((fn) => store.write((tx) => fn(tx)))
-    assert.deepEqual(await settled(writes), ['fulfilled', 'fulfilled', 'rejected', 'fulfilled', 'rejected', 'fulfilled'])
+    assert.deepEqual(await settled(writes), [
+      'fulfilled',
+      'fulfilled',
+      'rejected',
+      'fulfilled',
+      'rejected',
+      'fulfilled',
+    ])
     assert.deepEqual(await store.read(logged), upTo(4))
     assert.equal(await store.read((tx) => tx.log.followerPosition('failing')), 0)
     await assert.rejects(writes[2]!, /on purpose/)
@@ -58,10 +65,11 @@ forEachDatabase('a store', (test, dialect) => {
       await tx.position()
       throw new Error('on purpose')
     }
-    assert.deepEqual(
-      await settled([store.write(append), store.write(failing), store.write(append)]),
-      ['fulfilled', 'rejected', 'fulfilled'],
-    )
+    assert.deepEqual(await settled([store.write(append), store.write(failing), store.write(append)]), [
+      'fulfilled',
+      'rejected',
+      'fulfilled',
+    ])
     assert.deepEqual(await store.read(logged), [1, 2])
   })
 
@@ -72,10 +80,11 @@ forEachDatabase('a store', (test, dialect) => {
       // No whole number: neither database takes it for this column.
       await tx.log.setFollowerPosition('failing', 0.5)
     }
-    assert.deepEqual(
-      await settled([store.write(append), store.write(failing), store.write(append)]),
-      ['fulfilled', 'rejected', 'fulfilled'],
-    )
+    assert.deepEqual(await settled([store.write(append), store.write(failing), store.write(append)]), [
+      'fulfilled',
+      'rejected',
+      'fulfilled',
+    ])
     assert.deepEqual(await store.read(logged), [1, 2])
   })
 
@@ -90,7 +99,10 @@ forEachDatabase('a store', (test, dialect) => {
         }),
       ),
     )
-    assert.deepEqual(seen, upTo(200).map((n) => n - 1))
+    assert.deepEqual(
+      seen,
+      upTo(200).map((n) => n - 1),
+    )
   })
 
   test('tells listeners of the last position, once it is visible', async (open) => {
@@ -145,7 +157,10 @@ forEachDatabase('a store', (test, dialect) => {
         await tx.log.setFollowerPosition(name, 1)
       })
       await assert.rejects(write, UnstorableTextError)
-      await assert.rejects(store.read((tx) => tx.log.followerPosition(name)), UnstorableTextError)
+      await assert.rejects(
+        store.read((tx) => tx.log.followerPosition(name)),
+        UnstorableTextError,
+      )
     }
     assert.deepEqual(await store.read(logged), [])
   })

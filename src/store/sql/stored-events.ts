@@ -12,13 +12,20 @@ import { perConnection } from '#store/sql/per-connection.ts'
 import { type RoomNames, roomNames } from '#store/sql/room-names.ts'
 import type { Sql } from '#store/sql/sql.ts'
 import type { EventsTables } from '#store/sql/tables/events.ts'
-import type { EventNid, EventRow } from '#store/types/events.ts'
+import type { EventNid, EventRow, NewEvent } from '#store/types/events.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
 import type { StateId } from '#store/types/state.ts'
 import type { UserNid } from '#store/types/users.ts'
 
 /** Bits of `events.flags`. */
-export const EVENT_FLAGS = { rejected: 1, softFailed: 2 }
+export const EVENT_FLAGS = { rejected: 1, softFailed: 2, /** Its sender is a user of this server. */ local: 4 }
+/** The bits of a verdict. */
+export const VERDICT_FLAGS: Readonly<Record<NewEvent['verdict'], number>> = {
+  accepted: 0,
+  'soft-failed': EVENT_FLAGS.softFailed,
+  rejected: EVENT_FLAGS.rejected,
+}
+
 /** Events with any of these are shown to nobody. */
 export const HIDDEN_FLAGS = EVENT_FLAGS.rejected | EVENT_FLAGS.softFailed
 

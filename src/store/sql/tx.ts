@@ -5,6 +5,8 @@ import { destinationStore } from '#store/sql/destinations.ts'
 import { deviceStore } from '#store/sql/devices.ts'
 import { eventStore } from '#store/sql/events.ts'
 import { filterStore } from '#store/sql/filters.ts'
+import { gapStore } from '#store/sql/gaps.ts'
+import { inboundStore } from '#store/sql/inbound.ts'
 import { logStore } from '#store/sql/log.ts'
 import { membershipStore } from '#store/sql/memberships.ts'
 import { metaStore } from '#store/sql/meta.ts'
@@ -38,11 +40,13 @@ const DOMAINS: { readonly [Name in Exclude<keyof Tx, 'position'>]: (sql: Sql) =>
   meta: metaStore,
   rooms: roomStore,
   events: eventStore,
+  gaps: gapStore,
   state: stateStore,
   memberships: membershipStore,
   receipts: receiptStore,
   serverKeys: serverKeyStore,
   destinations: destinationStore,
+  inbound: inboundStore,
   outbound: outboundStore,
 }
 

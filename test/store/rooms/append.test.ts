@@ -209,8 +209,8 @@ forEachDatabase('append', (test) => {
         [1, 2],
       )
     })
-    const next = room.event({ prev: [lost] })
-    await assert.rejects(appendCommand(store, { ...room.command([next]), expectedHeadSeq: 2 }), /cites/)
+    const next = room.event({ auth: [lost] })
+    await assert.rejects(appendCommand(store, { ...room.command([next]), expectedHeadSeq: 2 }), /which is not stored/)
   })
 
   test('rejected and soft-failed events are kept with their reasons, and change nothing', async (open) => {

@@ -21,6 +21,8 @@ forEachDatabase('rooms', (test) => {
         rankMax: 0,
         lastPosition: 0,
         published: false,
+        isResident: false,
+        partial: null,
       })
       assert.deepEqual(await tx.rooms.byNid(nid), row)
       assert.equal(await tx.rooms.byId('!b:hearth.example' as RoomId), null)

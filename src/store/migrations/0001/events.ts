@@ -30,6 +30,19 @@ export const eventsTables: DomainTables = (d) => [
     event_nid ${d.key},
     reason ${d.text} NOT NULL
   )${d.rows}`,
+  `CREATE TABLE gaps (
+    room_nid ${d.int} NOT NULL,
+    rank ${d.int} NOT NULL,
+    missing_id ${d.text} NOT NULL,
+    cited_by ${d.int} NOT NULL,
+    PRIMARY KEY (room_nid, rank, missing_id)
+  )${d.clustered}`,
+  'CREATE INDEX gaps_missing ON gaps (missing_id)',
+  `CREATE TABLE pending_redactions (
+    target_id ${d.text} NOT NULL,
+    event_nid ${d.int} NOT NULL,
+    PRIMARY KEY (target_id, event_nid)
+  )${d.clustered}`,
   `CREATE TABLE relations (
     parent_id ${d.text} NOT NULL,
     event_nid ${d.int} NOT NULL,

@@ -13,6 +13,12 @@ export const membershipsTables: DomainTables = (d) => [
   )${d.clustered}`,
   'CREATE INDEX memberships_room ON memberships (room_nid, membership, since)',
   'CREATE INDEX memberships_position ON memberships (user_nid, position)',
+  `CREATE TABLE stripped_states (
+    user_nid ${d.int} NOT NULL,
+    room_nid ${d.int} NOT NULL,
+    events ${d.text} NOT NULL,
+    PRIMARY KEY (user_nid, room_nid)
+  )${d.clustered}`,
   `CREATE TABLE membership_log (
     room_nid ${d.int} NOT NULL,
     user_nid ${d.int} NOT NULL,

@@ -11,9 +11,26 @@ export const roomsTables: DomainTables = (d) => [
     last_position ${d.int} NOT NULL,
     published ${d.int} NOT NULL,
     joined ${d.int} NOT NULL,
-    invited ${d.int} NOT NULL
+    invited ${d.int} NOT NULL,
+    local_joined ${d.int} NOT NULL,
+    partial ${d.text}
   )${d.rows}`,
   'CREATE INDEX rooms_published ON rooms (joined DESC, nid) WHERE published = 1',
+  'CREATE INDEX rooms_partial ON rooms (nid) WHERE partial IS NOT NULL',
+  `CREATE TABLE room_servers (
+    room_nid ${d.int} NOT NULL,
+    server ${d.text} NOT NULL,
+    joined ${d.int} NOT NULL,
+    PRIMARY KEY (room_nid, server)
+  )${d.clustered}`,
+  'CREATE INDEX room_servers_server ON room_servers (server, room_nid)',
+  `CREATE TABLE room_server_log (
+    room_nid ${d.int} NOT NULL,
+    position ${d.int} NOT NULL,
+    server ${d.text} NOT NULL,
+    present ${d.int} NOT NULL,
+    PRIMARY KEY (room_nid, position, server)
+  )${d.clustered}`,
   `CREATE TABLE extremities (
     room_nid ${d.int} NOT NULL,
     event_nid ${d.int} NOT NULL,

@@ -7,6 +7,7 @@ import { destinationsTables } from '#store/migrations/0001/destinations.ts'
 import { devicesTables } from '#store/migrations/0001/devices.ts'
 import { eventsTables } from '#store/migrations/0001/events.ts'
 import { filtersTables } from '#store/migrations/0001/filters.ts'
+import { inboundTables } from '#store/migrations/0001/inbound.ts'
 import { logTables } from '#store/migrations/0001/log.ts'
 import { membershipsTables } from '#store/migrations/0001/memberships.ts'
 import { outboundTables } from '#store/migrations/0001/outbound.ts'
@@ -40,6 +41,7 @@ const DOMAINS: readonly DomainTables[] = [
   receiptsTables,
   serverKeysTables,
   destinationsTables,
+  inboundTables,
   outboundTables,
 ]
 

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, it } from 'node:test'
+import type { ServerName } from '#core/ids.ts'
 import { MIGRATIONS } from '#store/migrations/list.ts'
 import { migrate } from '#store/migrations/migrate.ts'
 import { Positions, SqlStore } from '#store/sql/sql-store.ts'
@@ -15,6 +16,7 @@ import type { UserNid } from '#store/types/users.ts'
 import { QUIET_LOG } from '#test/store/harness.ts'
 
 const append = (tx: Tx) => tx.log.append('profile', { userNid: 1 as UserNid })
+const serverName = 'hearth.example' as ServerName
 const logged = async (tx: ReadTx) => (await tx.log.between(0, 1000, 1000)).map(({ position }) => position)
 
 describe('the SQLite engine', () => {
@@ -30,7 +32,7 @@ describe('the SQLite engine', () => {
     await migrate(new SqliteConnection(writer), MIGRATIONS, QUIET_LOG)
     const positions = new Positions(QUIET_LOG)
     const events = { committed: (position: number) => positions.reached(position) }
-    store = new SqlStore(new SqliteEngine(path, writer, () => 0, events), positions)
+    store = new SqlStore(new SqliteEngine(path, writer, { serverName, clock: () => 0 }, events), positions)
   })
 
   afterEach(async () => {

@@ -25,6 +25,10 @@ export interface EventsTables {
   }
   /** Why an event was rejected or soft-failed. */
   rejections: { event_nid: number; reason: string }
+  /** Events without a place in the timeline that are cited by timeline events, whose ranks these are. */
+  gaps: { room_nid: number; rank: number; missing_id: string; cited_by: number }
+  /** Redactions of events that are unknown here. */
+  pending_redactions: { target_id: string; event_nid: number }
   /** Events that relate to another one, by the other one, which may be unknown here. */
   relations: { parent_id: string; event_nid: number; room_nid: number; rel_type: string; type: string }
   /** The events of threads but not their roots. */

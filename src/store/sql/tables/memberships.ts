@@ -9,5 +9,7 @@ export interface MembershipsTables {
     position: number
     forgotten: number
   }
+  /** Of memberships in rooms that this server has no copy of. `events` is a list in JSON. */
+  stripped_states: { user_nid: number; room_nid: number; events: string }
   membership_log: { room_nid: number; user_nid: number; position: number; membership: number; event_nid: number }
 }

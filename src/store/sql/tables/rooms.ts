@@ -11,7 +11,15 @@ export interface RoomsTables {
     /** Members by the current state. */
     joined: number
     invited: number
+    /** Of this server. */
+    local_joined: number
+    /** The servers and join event of a partial state in JSON, null without one. */
+    partial: string | null
   }
+  /** How many members of each server are joined by the current state; none has 0. */
+  room_servers: { room_nid: number; server: string; joined: number }
+  /** Where servers came to have a joined member (`present` 1), or ceased to (0). */
+  room_server_log: { room_nid: number; position: number; server: string; present: number }
   extremities: { room_nid: number; event_nid: number }
   room_aliases: { alias: string; room_nid: number; creator_nid: number }
 }

@@ -1,0 +1,78 @@
+import type { RoomId, ServerName } from '#core/ids.ts'
+import type { JsonObject } from '#core/json/value.ts'
+import { integerList } from '#store/sql/connection.ts'
+import type { Sql } from '#store/sql/sql.ts'
+import type { InboundStore } from '#store/types/inbound.ts'
+
+export function inboundStore(sql: Sql): InboundStore {
+  const transaction = sql.prepare((db, p: { origin: string; txnId: string }) =>
+    db
+      .selectFrom('inbound_transactions')
+      .select('response')
+      .where('origin', '=', p.origin)
+      .where('txn_id', '=', p.txnId),
+  )
+  const stage = sql.prepare((db, p: { room: string; origin: string; ts: number; json: string }) =>
+    db
+      .insertInto('staged_pdus')
+      .values({ room_id: p.room, origin: p.origin, received_ts: p.ts, json: p.json })
+      .returning('id'),
+  )
+  const unstage = sql.prepare((db, p: { ids: string }) =>
+    db.deleteFrom('staged_pdus').where('id', 'in', sql.integers(p.ids)),
+  )
+
+  return {
+    async transaction(origin, txnId) {
+      const row = await transaction.get({ origin, txnId })
+      return row === undefined ? null : (JSON.parse(row.response) as JsonObject)
+    },
+
+    async staged(limit, { roomId, afterId } = {}) {
+      let page = sql.db
+        .selectFrom('staged_pdus')
+        .selectAll()
+        .where('id', '>', afterId ?? 0)
+        .orderBy('id')
+        .limit(limit)
+      if (roomId !== undefined) page = page.where('room_id', '=', roomId)
+      return (await page.execute()).map((row) => ({
+        id: row.id,
+        roomId: row.room_id as RoomId,
+        origin: row.origin as ServerName,
+        json: row.json,
+        receivedTs: row.received_ts,
+      }))
+    },
+
+    async stagedCount(origin) {
+      let count = sql.db.selectFrom('staged_pdus').select((is) => is.fn.countAll<number>().as('count'))
+      if (origin !== undefined) count = count.where('origin', '=', origin)
+      return Number((await count.executeTakeFirstOrThrow()).count)
+    },
+
+    async putTransaction(origin, txnId, response) {
+      await sql.run(
+        `INSERT INTO inbound_transactions (origin, txn_id, response, received_ts) VALUES (?, ?, ?, ?)
+         ON CONFLICT (origin, txn_id) DO UPDATE SET response = excluded.response, received_ts = excluded.received_ts`,
+        [origin, txnId, JSON.stringify(response), sql.clock()],
+      )
+    },
+
+    forgetTransactions: (before) => sql.run('DELETE FROM inbound_transactions WHERE received_ts < ?', [before]),
+
+    async stage(roomId, origin, pdus) {
+      const ids: number[] = []
+      const ts = sql.clock()
+      for (const json of pdus) {
+        const row = await stage.get({ room: roomId, origin, ts, json })
+        ids.push(row!.id)
+      }
+      return ids
+    },
+
+    async unstage(ids) {
+      await unstage.run({ ids: integerList(ids) })
+    },
+  }
+}
