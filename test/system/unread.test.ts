@@ -201,9 +201,10 @@ class Conversation {
 
   async #say(sender: Said['sender']): Promise<string> {
     const random = this.#random
-    const target = this.#said.length > 0 && random.between(1, 3) === 1 ? random.pick(this.#said) : null
+    const picked = this.#said.length > 0 && random.between(1, 3) === 1 ? random.pick(this.#said) : null
+    const target = picked?.redacted === true ? null : picked
     const kind =
-      target === null || target.redacted
+      target === null
         ? random.pick(['message', 'message', 'notice'] as const)
         : random.pick(['edit', 'reaction'] as const)
     const inThread = target === null && random.between(1, 3) === 1
