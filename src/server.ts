@@ -79,7 +79,8 @@ export async function openServices(config: Config, surroundings: Surroundings): 
   accounts.profiles.propagateBy(rooms.memberProfiles)
   await rooms.memberProfiles.resume()
   await accounts.accounts.departBy(rooms)
-  const reading = readingServices({ store, clock, timers, randomBytes, onError })
+  const presenceEnabled = config.presence
+  const reading = readingServices({ store, clock, timers, randomBytes, presenceEnabled, onError })
   opened.defer(() => reading.stopReading())
   const housekeeping = new Housekeeping({ store, clock, timers, onError })
   opened.defer(() => housekeeping.stop())

@@ -70,7 +70,7 @@ describe('settings', () => {
   })
 
   it('say which sections do nothing yet', () => {
-    assert.deepEqual(read('presence: false\nsmtp: { host: m }').without_effect, ['presence', 'smtp'])
+    assert.deepEqual(read('media: {}\nsmtp: { host: m }').without_effect, ['media', 'smtp'])
   })
 })
 

@@ -190,7 +190,7 @@ export const configSchema = Type.Object({
     description: 'Registration files of bridges.',
     ...LATER,
   }),
-  presence: Type.Boolean({ default: true, description: 'Tell users who is online.', ...LATER }),
+  presence: flag(true, 'Tell users who is online.'),
   media: Type.Object(
     { max_upload_bytes: integer(52_428_800, 1, Number.MAX_SAFE_INTEGER, 'Largest upload.') },
     { default: {}, description: 'Files.', ...LATER },

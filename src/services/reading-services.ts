@@ -1,6 +1,8 @@
 import type { RandomBytes } from '#services/accounts/secrets.ts'
+import { EphemeralSequence } from '#services/ephemeral-sequence.ts'
 import { EventStream } from '#services/old-sync/event-stream.ts'
 import { InitialSync } from '#services/old-sync/initial-sync.ts'
+import { PresenceService } from '#services/presence/presence-service.ts'
 import { Receipts } from '#services/receipts/receipts.ts'
 import { Notifier } from '#services/sync/notifier.ts'
 import { SyncService } from '#services/sync/sync-service.ts'
@@ -19,7 +21,10 @@ export interface ReadingServices {
   readonly timeline: Timeline
   readonly roomState: RoomState
   readonly receipts: Receipts
+  /** Who types where, of this server and others. */
+  readonly typing: TypingService
   readonly typingNotices: TypingNotices
+  readonly presence: PresenceService
   readonly sync: SyncService
   readonly eventStream: EventStream
   readonly initialSync: InitialSync
@@ -33,30 +38,41 @@ type Deps = {
   readonly clock: () => number
   readonly timers: Timers
   readonly randomBytes: RandomBytes
+  /** Whether anybody is told who is online. */
+  readonly presenceEnabled: boolean
   /** Told of failures that no request waits for. */
   readonly onError: (error: unknown) => void
 }
 
 /** Makes them all. */
-export function readingServices({ store, clock, timers, randomBytes, onError }: Deps): ReadingServices {
+export function readingServices(deps: Deps): ReadingServices {
+  const { store, clock, timers, randomBytes, presenceEnabled, onError } = deps
   const clientEvents = new ClientEvents(clock)
   const notifier = new Notifier({ store, timers })
-  // Names this process among all that ever ran, in sync tokens.
-  const epoch = Buffer.from(randomBytes(4)).toString('hex')
-  const typing = new TypingService({ clock, timers, epoch, onChange: (room) => notifier.wakeRoom(room) })
+  const sequence = new EphemeralSequence(Buffer.from(randomBytes(4)).toString('hex'))
+  const typing = new TypingService({ clock, timers, sequence })
+  typing.onChange((room) => notifier.wakeRoom(room))
+  const presence = new PresenceService({ store, clock, timers, sequence, enabled: presenceEnabled, onError })
+  presence.onNews((_user, rooms) => {
+    for (const room of rooms) notifier.wakeRoom(room)
+  })
+  const unread = new UnreadService()
   const departures = new TypingDepartures({ store, typing, onError })
   return {
     timeline: new Timeline({ store, clientEvents }),
     roomState: new RoomState({ store, clientEvents }),
     receipts: new Receipts({ store, clock }),
+    typing,
     typingNotices: new TypingNotices({ store, typing }),
-    sync: new SyncService({ store, notifier, clientEvents, typing, unread: new UnreadService() }),
-    eventStream: new EventStream({ store, notifier, clientEvents, typing }),
-    initialSync: new InitialSync({ store, clientEvents, typing }),
+    presence,
+    sync: new SyncService({ store, notifier, clientEvents, typing, unread, presence, sequence, clock }),
+    eventStream: new EventStream({ store, notifier, clientEvents, typing, sequence }),
+    initialSync: new InitialSync({ store, clientEvents, sequence }),
     async stopReading() {
       notifier.close()
       typing.close()
       await departures.close()
+      await presence.close()
     },
     notifier,
   }

@@ -1,6 +1,7 @@
 import type { RoomId } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
 import { invalidParam } from '#core/matrix-error.ts'
+import type { EphemeralSequence } from '#services/ephemeral-sequence.ts'
 import {
   ENTRIES_PER_ANSWER_MAX,
   eventsOfRoom,
@@ -35,6 +36,7 @@ type Deps = {
   readonly notifier: Notifier
   readonly clientEvents: ClientEvents
   readonly typing: TypingService
+  readonly sequence: EphemeralSequence
 }
 
 type News = {
@@ -78,17 +80,17 @@ export class EventStream {
   }
 
   async #startOf(tx: ReadTx, request: EventsRequest): Promise<StreamToken> {
-    const { epoch, sequence } = this.#deps.typing
-    if (request.from === null) return { kind: 'stream', position: await tx.position(), epoch, sequence }
+    const { mark } = this.#deps.sequence
+    if (request.from === null) return { kind: 'stream', position: await tx.position(), ...mark }
     const token = parseToken(request.from)
     if (token.kind === 'stream') return token
     if (request.roomId === null) throw invalidParam('from is a place in one room, not in the event stream')
     const { room } = await accessToRoom(tx, request.roomId, request.viewer)
-    return { kind: 'stream', position: await tx.events.positionAt(room.nid, token.rank), epoch, sequence }
+    return { kind: 'stream', position: await tx.events.positionAt(room.nid, token.rank), ...mark }
   }
 
   #build(request: EventsRequest, from: StreamToken): Promise<Built> {
-    const { epoch, sequence } = this.#deps.typing
+    const { mark } = this.#deps.sequence
     return this.#deps.store.read(async (tx) => {
       const now = await tx.position()
       const stretch = { from: from.position, to: now }
@@ -96,7 +98,7 @@ export class EventStream {
         request.roomId === null
           ? await this.#ofUser(tx, request.viewer, stretch, from)
           : await this.#ofRoom(tx, request.viewer, stretch, request.roomId)
-      return { ...news, now, end: { kind: 'stream', position: news.to, epoch, sequence } }
+      return { ...news, now, end: { kind: 'stream', position: news.to, ...mark } }
     })
   }
 
@@ -119,7 +121,7 @@ export class EventStream {
 
   async #typing(tx: ReadTx, joined: ReadonlySet<RoomNid>, from: StreamToken): Promise<JsonObject[]> {
     const events: JsonObject[] = []
-    for (const roomNid of this.#deps.typing.changedSince(from.epoch, from.sequence)) {
+    for (const roomNid of this.#deps.typing.changedSince(this.#deps.sequence.seenBy(from))) {
       if (!joined.has(roomNid)) continue
       const content = { user_ids: this.#deps.typing.typingIn(roomNid) }
       events.push(...(await inRoom(tx, roomNid, [{ type: 'm.typing', content }])))

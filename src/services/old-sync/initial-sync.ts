@@ -2,6 +2,7 @@ import { EVENT_LIMIT_MAX, parseRoomEventFilter } from '#core/filter/event-filter
 import type { RoomId } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
 import { allAccountData } from '#services/account-data/account-data-feed.ts'
+import type { EphemeralSequence } from '#services/ephemeral-sequence.ts'
 import { Pacer } from '#services/pacer.ts'
 import { receiptEvents } from '#services/receipts/receipt-events.ts'
 import type { ClientEvents, Viewer } from '#services/timeline/client-events.ts'
@@ -11,7 +12,6 @@ import { scanTimeline } from '#services/timeline/scan.ts'
 import { PAGE_LIMIT_DEFAULT } from '#services/timeline/timeline.ts'
 import { tokenAtRank } from '#services/timeline/token-rank.ts'
 import { formatToken } from '#services/timeline/tokens.ts'
-import type { TypingService } from '#services/typing/typing-service.ts'
 import type { ReadTx, Store } from '#store/store.ts'
 import type { AccountDataRow } from '#store/types/account-data.ts'
 import type { MembershipRow } from '#store/types/memberships.ts'
@@ -26,7 +26,7 @@ export type InitialSyncAnswer = {
   readonly account_data: readonly JsonObject[]
 }
 
-type Deps = { readonly store: Store; readonly clientEvents: ClientEvents; readonly typing: TypingService }
+type Deps = { readonly store: Store; readonly clientEvents: ClientEvents; readonly sequence: EphemeralSequence }
 type Limit = { readonly limit: number | null }
 
 /** What both answers are made of: one snapshot, and the user's account data in it. */
@@ -74,9 +74,9 @@ export class InitialSync {
   }
 
   #read<T>(viewer: Viewer, { limit }: Limit, fn: (snapshot: Snapshot) => Promise<T>): Promise<T> {
-    const { epoch, sequence } = this.#deps.typing
+    const { mark } = this.#deps.sequence
     return this.#deps.store.read(async (tx) => {
-      const end = formatToken({ kind: 'stream', position: await tx.position(), epoch, sequence })
+      const end = formatToken({ kind: 'stream', position: await tx.position(), ...mark })
       const accountData = await allAccountData(tx, viewer)
       return fn({ tx, viewer, limit: Math.min(limit ?? PAGE_LIMIT_DEFAULT, EVENT_LIMIT_MAX), accountData, end })
     })

@@ -2,6 +2,7 @@ import { selectFields } from '#core/filter/event-fields.ts'
 import type { RoomId, UserId } from '#core/ids.ts'
 import { ignoredUsers } from '#core/ignored-users.ts'
 import type { JsonObject } from '#core/json/value.ts'
+import type { EphemeralSequence } from '#services/ephemeral-sequence.ts'
 import { clientPushRules, PUSH_RULES_TYPE } from '#services/push-rules/stored-push-rules.ts'
 import type { RoomView } from '#services/sync/joined-room.ts'
 import type { MemberMemory } from '#services/sync/sent-members.ts'
@@ -14,7 +15,12 @@ import type { AccountDataRow } from '#store/types/account-data.ts'
 import type { EventRow } from '#store/types/events.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
 
-type Deps = { readonly clientEvents: ClientEvents; readonly typing: TypingService; readonly unread: UnreadService }
+type Deps = {
+  readonly clientEvents: ClientEvents
+  readonly typing: TypingService
+  readonly unread: UnreadService
+  readonly sequence: EphemeralSequence
+}
 
 /** One answer to `/sync` in the making: one snapshot of the store from `from` to `to`, and what all its parts share. */
 export class SyncAnswer {
@@ -47,7 +53,7 @@ export class SyncAnswer {
     this.#deps = deps
     this.#accountData = Map.groupBy(accountData, (row) => row.roomId)
     this.ignored = ignoredUsers(globalContent(accountData, 'm.ignored_user_list'))
-    this.#typingNews = deps.typing.changedSince(request.since?.epoch ?? '', request.since?.sequence ?? 0)
+    this.#typingNews = deps.typing.changedSince(deps.sequence.seenBy(request.since))
   }
 
   static async begin(tx: ReadTx, request: SyncRequest, memory: MemberMemory, deps: Deps): Promise<SyncAnswer> {

@@ -1,9 +1,12 @@
 import { eventPasses, roomPasses } from '#core/filter/event-filter.ts'
 import type { RoomId, UserId } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
+import type { EphemeralSequence } from '#services/ephemeral-sequence.ts'
 import { Pacer } from '#services/pacer.ts'
+import type { PresenceService } from '#services/presence/presence-service.ts'
 import { joinedRoom, leftRoom } from '#services/sync/joined-room.ts'
 import type { Notifier } from '#services/sync/notifier.ts'
+import { presenceSection } from '#services/sync/presence-section.ts'
 import { type RoomChange, roomChanges } from '#services/sync/room-changes.ts'
 import { NO_MEMORY, SentMembers } from '#services/sync/sent-members.ts'
 import { SyncAnswer } from '#services/sync/sync-answer.ts'
@@ -24,6 +27,9 @@ type Deps = {
   readonly clientEvents: ClientEvents
   readonly typing: TypingService
   readonly unread: UnreadService
+  readonly presence: PresenceService
+  readonly sequence: EphemeralSequence
+  readonly clock: () => number
 }
 
 type Built = {
@@ -63,18 +69,18 @@ export class SyncService {
     const device = `${viewer.userNid}\0${viewer.deviceId ?? ''}`
     const sent = this.#sentMembers.begin(device, since === null ? null : formatToken(since))
     const memory = filter.room.state.includeRedundantMembers ? NO_MEMORY : sent.memory
-    const typing = { epoch: this.#deps.typing.epoch, sequence: this.#deps.typing.sequence }
+    const mark = this.#deps.sequence.mark
     const built = await this.#deps.store.read(async (tx) => {
       const answer = await SyncAnswer.begin(tx, request, memory, this.#deps)
       const changes = await roomChanges(answer)
       const rooms = await roomSections(answer, changes.rooms)
       const accountData = answer.accountData()
-      const nextBatch = formatToken({ kind: 'stream', position: answer.to, ...typing })
+      const nextBatch = formatToken({ kind: 'stream', position: answer.to, ...mark })
       const response: SyncResponse = {
         next_batch: nextBatch,
         rooms,
         account_data: { events: accountData.filter((event) => eventPasses(filter.accountData, event)) },
-        presence: { events: [] },
+        presence: { events: await presenceSection(answer, changes, this.#deps) },
         to_device: { events: [] },
         device_lists: { changed: [], left: [] },
         device_one_time_keys_count: {},
@@ -146,9 +152,10 @@ async function strippedState(tx: ReadTx, { member }: RoomChange): Promise<JsonOb
   return [...[...events.values()].map(({ event }) => strippedEvent(event)), strippedEvent(member.event)]
 }
 
-function isEmpty({ rooms, account_data, to_device }: SyncResponse): boolean {
+function isEmpty({ rooms, account_data, presence, to_device }: SyncResponse): boolean {
   return (
     account_data.events.length === 0 &&
+    presence.events.length === 0 &&
     to_device.events.length === 0 &&
     Object.values(rooms).every((section: Record<RoomId, unknown>) => Object.keys(section).length === 0)
   )

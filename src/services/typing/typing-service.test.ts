@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { UserId } from '#core/ids.ts'
+import { EphemeralSequence } from '#services/ephemeral-sequence.ts'
 import { TYPING_TIMEOUT_MS_MAX, TypingService } from '#services/typing/typing-service.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
 
@@ -14,6 +15,7 @@ function atTime() {
   let now = 0
   const pending = new Set<{ at: number; fn: () => void }>()
   const changes: RoomNid[] = []
+  const sequence = new EphemeralSequence('e')
   const typing = new TypingService({
     clock: () => now,
     timers: {
@@ -23,9 +25,9 @@ function atTime() {
         return () => pending.delete(timer)
       },
     },
-    epoch: 'e',
-    onChange: (room) => changes.push(room),
+    sequence,
   })
+  typing.onChange((room) => changes.push(room))
   const advance = (ms: number) => {
     now += ms
     for (const timer of [...pending].filter(({ at }) => at <= now)) {
@@ -33,7 +35,7 @@ function atTime() {
       timer.fn()
     }
   }
-  return { typing, changes, pending, advance }
+  return { typing, sequence, changes, pending, advance }
 }
 
 test('typing ends when its time is over, and saying it again prolongs it', () => {
@@ -61,14 +63,14 @@ test('no time is longer than the maximum', () => {
 })
 
 test('changes are numbered; a foreign epoch gets all rooms', () => {
-  const { typing } = atTime()
+  const { typing, sequence } = atTime()
   typing.start(ROOM, ALICE, 1000)
-  const { sequence } = typing
-  assert.deepEqual(typing.changedSince('e', sequence), new Set())
+  const seen = sequence.seenBy({ epoch: 'e', sequence: sequence.last })
+  assert.deepEqual(typing.changedSince(seen), new Set())
   typing.start(OTHER, ALICE, 1000)
   typing.stop(OTHER, BOB)
-  assert.deepEqual(typing.changedSince('e', sequence), new Set([OTHER]))
-  assert.deepEqual(typing.changedSince('before', 99), new Set([ROOM, OTHER]))
+  assert.deepEqual(typing.changedSince(seen), new Set([OTHER]))
+  assert.deepEqual(typing.changedSince(sequence.seenBy({ epoch: 'before', sequence: 99 })), new Set([ROOM, OTHER]))
 })
 
 test('closing leaves no timer behind', () => {

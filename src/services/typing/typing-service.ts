@@ -1,4 +1,5 @@
 import type { UserId } from '#core/ids.ts'
+import type { EphemeralSequence } from '#services/ephemeral-sequence.ts'
 import type { Timers } from '#services/timers.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
 
@@ -8,22 +9,21 @@ export const TYPING_TIMEOUT_MS_MAX = 120_000
 type Deps = {
   readonly clock: () => number
   readonly timers: Timers
-  /** Names this process among all that ever ran: tokens of another one mean nothing here. */
-  readonly epoch: string
-  /** Called when a room's list of typing users changed. */
-  readonly onChange: (room: RoomNid) => void
+  readonly sequence: EphemeralSequence
 }
 
 type RoomTyping = { readonly users: Map<UserId, { until: number; cancel: () => void }>; changedAt: number }
 
 /**
- * Who is typing where (client-server API, "Typing Notifications"). Never stored: after a restart nobody types. Changes
- * are numbered, and a sync token carries the number that it has seen together with the epoch.
+ * Who is typing where (client-server API, "Typing Notifications"): users of this server and of others. Never stored:
+ * after a restart nobody types.
  */
 export class TypingService {
   readonly #deps: Deps
   readonly #rooms = new Map<RoomNid, RoomTyping>()
-  #sequence = 0
+  readonly #listeners = new Set<(room: RoomNid) => void>()
+  /** The number of the last change. */
+  #changedAt = 0
   /** How many users type, over all rooms. */
   #typists = 0
 
@@ -31,13 +31,10 @@ export class TypingService {
     this.#deps = deps
   }
 
-  get epoch(): string {
-    return this.#deps.epoch
-  }
-
-  /** The number of the last change. */
-  get sequence(): number {
-    return this.#sequence
+  /** Calls the listener when a room's list of typing users changed. Returns the function that ends it. */
+  onChange(listener: (room: RoomNid) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
   }
 
   get isAnybodyTyping(): boolean {
@@ -80,11 +77,10 @@ export class TypingService {
     return [...(this.#rooms.get(room)?.users.keys() ?? [])]
   }
 
-  /** Rooms whose list changed after `sequence`; a foreign epoch counts as 0. */
-  changedSince(epoch: string, sequence: number): Set<RoomNid> {
-    const since = epoch === this.#deps.epoch ? sequence : 0
+  /** Rooms whose list changed after a number of the sequence. */
+  changedSince(since: number): Set<RoomNid> {
     const rooms = new Set<RoomNid>()
-    if (since >= this.#sequence) return rooms
+    if (since >= this.#changedAt) return rooms
     for (const [room, typing] of this.#rooms) {
       // To a client of an earlier process an empty list is no news unless it may still show somebody.
       if (typing.changedAt > since) rooms.add(room)
@@ -93,8 +89,8 @@ export class TypingService {
   }
 
   #changed(room: RoomNid, typing: RoomTyping): void {
-    this.#sequence += 1
-    typing.changedAt = this.#sequence
-    this.#deps.onChange(room)
+    this.#changedAt = this.#deps.sequence.next()
+    typing.changedAt = this.#changedAt
+    for (const listener of this.#listeners) listener(room)
   }
 }

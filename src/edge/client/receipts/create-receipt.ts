@@ -17,13 +17,14 @@ export default endpoint({
   },
   body: Type.Object({ thread_id: Type.Optional(tJson) }),
 
-  async handle({ params, body, caller }, { receipts }) {
+  async handle({ params, body, caller }, { receipts, presence }) {
     const threadId = body.thread_id ?? null
     if ('thread_id' in body && (typeof threadId !== 'string' || threadId === '')) {
       throw invalidParam('thread_id must be a non-empty string')
     }
     const { receiptType: type, eventId } = params
     await receipts.mark(caller, params.roomId, [{ type, eventId, threadId: threadId as string | null }])
+    presence.active(caller)
     return {}
   },
 })

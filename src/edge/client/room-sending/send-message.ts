@@ -13,9 +13,11 @@ export default endpoint({
   body: tJsonObject,
   numbers: 'lossless',
 
-  async handle({ params, body, caller }, { rooms }) {
+  async handle({ params, body, caller }, { rooms, presence }) {
     const { roomId, eventType: type, txnId } = params
     const transaction = transactionKey(caller, txnId)
-    return { event_id: await rooms.sending.send({ roomId, sender: caller, type, content: body, transaction }) }
+    const eventId = await rooms.sending.send({ roomId, sender: caller, type, content: body, transaction })
+    presence.active(caller)
+    return { event_id: eventId }
   },
 })

@@ -29,7 +29,7 @@ export default endpoint({
     'org.matrix.msc4222.use_state_after': Type.Optional(Type.Boolean()),
   },
 
-  async handle({ query, caller, signal }, { sync, filters }) {
+  async handle({ query, caller, signal }, { sync, filters, presence }) {
     const request = {
       viewer: caller,
       since: query.since === undefined ? null : sinceToken(query.since),
@@ -38,7 +38,12 @@ export default endpoint({
       fullState: query.full_state ?? false,
       stateAfter: stateAfterOf(query),
     }
-    return sync.sync(request, signal)
+    const endPoll = presence.poll(caller, query.set_presence ?? null)
+    try {
+      return await sync.sync(request, signal)
+    } finally {
+      endPoll()
+    }
   },
 })
 

@@ -14,10 +14,11 @@ export default endpoint({
   params: { roomId: tRoomId, userId: tUserId },
   body: Type.Object({ typing: Type.Boolean(), timeout: Type.Optional(tCount) }),
 
-  async handle({ params, body, caller }, { typingNotices }) {
+  async handle({ params, body, caller }, { typingNotices, presence }) {
     if (params.userId !== caller.userId) throw forbidden("You can't type for someone else")
     const timeoutMs = body.typing ? (body.timeout ?? TYPING_TIMEOUT_MS_DEFAULT) : null
     await typingNotices.set(caller, params.roomId, timeoutMs)
+    presence.active(caller)
     return {}
   },
 })
