@@ -16,7 +16,7 @@ import type { RoomNid, RoomRow } from '#store/types/rooms.ts'
 export async function putOutsideMembership(tx: Tx, event: Event, stripped: readonly JsonObject[]): Promise<RoomNid> {
   const membership = membershipOf(event)
   if (membership === null || event.stateKey === null) throw new TypeError('Not a member event')
-  const room = await roomOf(tx, event.roomId, event.rules.version)
+  const room = await outsideRoom(tx, event.roomId, event.rules.version)
   const [eventNid] = await tx.events.addOutliers(room, [{ event, verdict: 'accepted' }])
   if (eventNid === undefined) throw new Error('The outlier has no number')
   const user = await tx.users.intern(event.stateKey as UserId)
@@ -28,7 +28,12 @@ export async function putOutsideMembership(tx: Tx, event: Event, stripped: reado
   return room
 }
 
-async function roomOf(tx: Tx, roomId: RoomId, version: string): Promise<RoomNid> {
+/**
+ * The number of a room that this server isn't in, made where there is none.
+ *
+ * @throws M_INVALID_PARAM where the room is known to be of another version
+ */
+export async function outsideRoom(tx: Tx, roomId: RoomId, version: string): Promise<RoomNid> {
   const room = await tx.rooms.byId(roomId)
   if (room === null) return tx.rooms.create(roomId, version)
   if (room.version === version) return room.nid
@@ -39,6 +44,6 @@ async function roomOf(tx: Tx, roomId: RoomId, version: string): Promise<RoomNid>
 }
 
 /** Whether nothing but outside memberships is known of the room. */
-export function hasNoTimeline(room: RoomRow): boolean {
+function hasNoTimeline(room: RoomRow): boolean {
   return room.headSeq === 0
 }

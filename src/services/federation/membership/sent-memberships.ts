@@ -61,9 +61,7 @@ export class SentMemberships {
     const event = readSentEvent(sent, membership, rules)
     // Before anything of ours is put under it.
     await this.#deps.signatures.checkSignedBy(event, sent.origin)
-    const complete = await this.#vouchedFor(event)
-    await this.#deps.signatures.check(complete)
-    return this.#deps.take(complete, sent.origin)
+    return this.#deps.take(await this.#vouchedFor(event), sent.origin)
   }
 
   /**

@@ -1,0 +1,200 @@
+/** What users ask about their memberships, in rooms that this server is in and in those that it isn't in. */
+import type { Event } from '#core/event/event.ts'
+import { domainOf, isUserId, type RoomId, type ServerName, serverOf, type UserId } from '#core/ids.ts'
+import { type JsonObject, member } from '#core/json/value.ts'
+import { MatrixError } from '#core/matrix-error.ts'
+import type { Handshakes } from '#services/federation/membership/handshakes.ts'
+import type { JoinImport } from '#services/federation/membership/join-import.ts'
+import type { OutgoingInvites } from '#services/federation/membership/outgoing-invites.ts'
+import type { OutsideEvents } from '#services/federation/membership/outside-events.ts'
+import type { HandshakeMembership, WantedMembership } from '#services/federation/membership/own-member-event.ts'
+import { profileContent, reasonContent } from '#services/rooms/member-content.ts'
+import type { RoomMemberships } from '#services/rooms/memberships.ts'
+import { RefusedEventError } from '#services/rooms/refused-event-error.ts'
+import { NobodyMayInviteError } from '#services/rooms/restricted-joins.ts'
+import type { RoomContext } from '#services/rooms/room-context.ts'
+import type { ReadTx } from '#store/store.ts'
+import type { RoomRow } from '#store/types/rooms.ts'
+
+type Who = { readonly userId: UserId; readonly isGuest: boolean }
+
+/** What else a client may say of a join or knock. */
+export type JoinRequest = {
+  /** Servers that may be in the room, best first. */
+  readonly via: readonly ServerName[]
+  readonly reason?: string | undefined
+  readonly thirdPartySigned?: JsonObject | undefined
+}
+
+type Deps = {
+  readonly context: RoomContext
+  readonly memberships: RoomMemberships
+  readonly handshakes: Handshakes
+  readonly joinImport: JoinImport
+  readonly outside: OutsideEvents
+  readonly invites: OutgoingInvites
+}
+
+export class RemoteMemberships {
+  readonly #deps: Deps
+  /** Joins by way of other servers that are under way; a room is joined for one user at a time. */
+  readonly #joining = new Map<RoomId, Promise<void>>()
+
+  constructor(deps: Deps) {
+    this.#deps = deps
+  }
+
+  /**
+   * Joins the user, by way of another server where this one isn't in the room or can't let the user in by itself.
+   *
+   * @throws M_FORBIDDEN; M_NOT_FOUND where no server is known to be in the room; M_INCOMPATIBLE_ROOM_VERSION and whatever
+   *   else the asked servers say; M_UNKNOWN (502) where none can be asked
+   */
+  async join(user: Who, roomId: RoomId, request: JoinRequest): Promise<void> {
+    if (await this.#joinLocally(user, roomId, request)) return
+    if (user.isGuest) throw new MatrixError('M_GUEST_ACCESS_FORBIDDEN', 'Guests can only join rooms of this server')
+    this.#deps.context.limiter.take('joinRemote', user.userId)
+    for (let before = this.#joining.get(roomId); before !== undefined; before = this.#joining.get(roomId)) {
+      await before.catch(() => undefined)
+    }
+    // Another user may have brought this server into the room meanwhile.
+    if (await this.#joinLocally(user, roomId, request)) return
+    const joining = this.#joinRemotely(user, roomId, request).finally(() => this.#joining.delete(roomId))
+    this.#joining.set(roomId, joining)
+    await joining
+  }
+
+  /** Asks to be let in, by way of another server where this one isn't in the room. @throws as `join` */
+  async knock(user: Who, roomId: RoomId, request: JoinRequest): Promise<void> {
+    if (await this.#isResident(roomId)) {
+      await this.#deps.memberships.knock(user, roomId, request.reason)
+      return
+    }
+    this.#deps.context.limiter.take('joinRemote', user.userId)
+    const wanted = await this.#wanted(user.userId, roomId, 'knock', request.reason)
+    const servers = await this.#candidates(user.userId, roomId, request.via)
+    await this.#deps.handshakes.perform(wanted, servers, (handshake) => this.#deps.outside.knocked(handshake))
+  }
+
+  /**
+   * Leaves the room, rejects the invite or takes back the knock. Where no server can be told of it, the user is rid of
+   * the room all the same.
+   */
+  async leave(user: Who, roomId: RoomId, reason?: string): Promise<void> {
+    const { memberships, context } = this.#deps
+    const outside = await context.store.read((tx) => outsideMembership(tx, user.userId, roomId))
+    if (outside === null) {
+      await memberships.leave(user, roomId, reason)
+      return
+    }
+    if (outside.room.isResident) {
+      try {
+        await memberships.leave(user, roomId, reason)
+        return
+      } catch (error) {
+        // The room as it is here doesn't know of the invite.
+        if (!(error instanceof RefusedEventError)) throw error
+      }
+    }
+    const wanted = await this.#wanted(user.userId, roomId, 'leave', reason)
+    const servers = await this.#candidates(user.userId, roomId, [])
+    try {
+      await this.#deps.handshakes.perform(wanted, servers, (handshake) => this.#deps.outside.left(handshake.event))
+    } catch (error) {
+      if (!(error instanceof MatrixError)) throw error
+      await this.#deps.outside.leaveAlone(wanted, outside.event)
+    }
+  }
+
+  /** Invites a user of any server. @throws as `RoomMemberships.invite` and `OutgoingInvites.invite` */
+  async invite(user: Who, roomId: RoomId, target: UserId, reason?: string, content: JsonObject = {}): Promise<void> {
+    const { context, memberships, invites } = this.#deps
+    if (serverOf(target) === context.serverName) {
+      await memberships.invite(user, roomId, target, reason)
+      return
+    }
+    context.limiter.take('invitePerRoom', roomId)
+    context.limiter.take('invitePerTarget', target)
+    context.limiter.take('invitePerIssuer', user.userId)
+    await invites.invite({ sender: user.userId, roomId, target, content: { ...content, ...reasonContent(reason) } })
+  }
+
+  /** False where it takes another server. */
+  async #joinLocally(user: Who, roomId: RoomId, request: JoinRequest): Promise<boolean> {
+    if (!(await this.#isResident(roomId))) return false
+    try {
+      await this.#deps.memberships.join(user, roomId, request.reason, request.thirdPartySigned)
+      return true
+    } catch (error) {
+      if (!(error instanceof NobodyMayInviteError) || !(await this.#hasOthers(roomId))) throw error
+      return false
+    }
+  }
+
+  async #joinRemotely({ userId }: Who, roomId: RoomId, { via, reason }: JoinRequest): Promise<void> {
+    const wanted = await this.#wanted(userId, roomId, 'join', reason)
+    const servers = await this.#candidates(userId, roomId, via)
+    await this.#deps.handshakes.perform(wanted, servers, (handshake) => this.#deps.joinImport.take(handshake))
+  }
+
+  async #wanted(
+    userId: UserId,
+    roomId: RoomId,
+    membership: HandshakeMembership,
+    reason: string | undefined,
+  ): Promise<WantedMembership> {
+    const { store, serverName, clock } = this.#deps.context
+    const profile = membership === 'leave' ? {} : await store.read((tx) => profileContent(tx, userId, serverName))
+    return { roomId, userId, membership, content: { ...profile, ...reasonContent(reason) }, originServerTs: clock() }
+  }
+
+  async #isResident(roomId: RoomId): Promise<boolean> {
+    return (await this.#deps.context.store.read((tx) => tx.rooms.byId(roomId)))?.isResident ?? false
+  }
+
+  async #hasOthers(roomId: RoomId): Promise<boolean> {
+    const { store, serverName } = this.#deps.context
+    return store.read(async (tx) => {
+      const room = await tx.rooms.byId(roomId)
+      if (room === null) return false
+      return [...(await tx.rooms.serversIn(room.nid)).keys()].some((server) => server !== serverName)
+    })
+  }
+
+  /** Servers that may be in the room: those that the client names, then the inviter's, then what else is known. */
+  async #candidates(userId: UserId, roomId: RoomId, via: readonly ServerName[]): Promise<ServerName[]> {
+    const known = await this.#deps.context.store.read(async (tx) => {
+      const room = await tx.rooms.byId(roomId)
+      if (room === null) return []
+      const outside = await outsideMembership(tx, userId, roomId)
+      const inRoom = [...(await tx.rooms.serversIn(room.nid))].toSorted((a, b) => b[1] - a[1]).map(([server]) => server)
+      return [...(outside?.servers ?? []), ...(room.partial?.servers ?? []), ...inRoom]
+    })
+    const domain = domainOf(roomId)
+    return [...via, ...known, ...(domain === null ? [] : [domain])]
+  }
+}
+
+type Outside = {
+  readonly room: RoomRow
+  readonly event: Event
+  /** Whoever invited first, then the servers of those whom the stripped state names. */
+  readonly servers: readonly ServerName[]
+}
+
+/** The user's invite or knock in a room by itself, not by the room's state as it is here; null for none. */
+async function outsideMembership(tx: ReadTx, userId: UserId, roomId: RoomId): Promise<Outside | null> {
+  const user = await tx.users.nid(userId)
+  const room = await tx.rooms.byId(roomId)
+  if (user === null || room === null) return null
+  const row = await tx.memberships.one(user, room.nid)
+  if (row?.membership !== 'invite' && row?.membership !== 'knock') return null
+  const stripped = await tx.memberships.stripped(user, room.nid)
+  const event = (await tx.events.byNids([row.eventNid])).get(row.eventNid)?.event
+  if (stripped === null || event === undefined) return null
+  const senders = [event.sender, ...stripped.map((entry) => member(entry, 'sender'))]
+  const servers = senders.flatMap((sender) =>
+    typeof sender === 'string' && isUserId(sender) ? [serverOf(sender)] : [],
+  )
+  return { room, event, servers: [...new Set(servers)] }
+}
