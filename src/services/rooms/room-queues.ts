@@ -39,6 +39,8 @@ type Waiting = {
   readonly resolve: (value: unknown) => void
   readonly reject: (error: unknown) => void
 }
+/** A turn of its own, between batches. */
+type Turn = { readonly turn: () => Promise<void>; readonly reject: (error: unknown) => void }
 type Outcome = { readonly waiting: Waiting } & ({ readonly value: unknown } | { readonly error: unknown })
 
 /**
@@ -50,7 +52,7 @@ type Outcome = { readonly waiting: Waiting } & ({ readonly value: unknown } | { 
  */
 export class RoomQueues {
   readonly #deps: DraftDeps
-  readonly #waiting = new Map<RoomId, Waiting[]>()
+  readonly #waiting = new Map<RoomId, (Waiting | Turn)[]>()
   readonly #draining = new Set<Promise<void>>()
   readonly #heads = new LRUCache<RoomId, RoomHead>({ max: HEADS_MAX, maxSize: HEADS_BYTES_MAX })
 
@@ -61,14 +63,17 @@ export class RoomQueues {
   /** Runs a job on top of the room. Resolves when its events are on disk. */
   run<T>(roomId: RoomId, job: RoomJob<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      const entry: Waiting = { job, resolve: resolve as (value: unknown) => void, reject }
-      const queue = this.#waiting.get(roomId)
-      if (queue === undefined) {
-        this.#waiting.set(roomId, [entry])
-        const draining = this.#drain(roomId).finally(() => this.#draining.delete(draining))
-        this.#draining.add(draining)
-      } else if (queue.length >= WAITING_JOBS_MAX) reject(limitExceeded(RETRY_AFTER_MS))
-      else queue.push(entry)
+      this.#enqueue(roomId, { job, resolve: resolve as (value: unknown) => void, reject })
+    })
+  }
+
+  /**
+   * Runs something while no job of the room does, and that writes to the room by itself: what other servers send, which
+   * isn't built on top of the room's head. Like a job it awaits nothing but the store. The room needn't exist.
+   */
+  inTurn<T>(roomId: RoomId, work: () => Promise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.#enqueue(roomId, { turn: async () => resolve(await work()), reject })
     })
   }
 
@@ -87,16 +92,31 @@ export class RoomQueues {
     return this.#heads.calculatedSize
   }
 
+  #enqueue(roomId: RoomId, entry: Waiting | Turn): void {
+    const queue = this.#waiting.get(roomId)
+    if (queue === undefined) {
+      this.#waiting.set(roomId, [entry])
+      const draining = this.#drain(roomId).finally(() => this.#draining.delete(draining))
+      this.#draining.add(draining)
+    } else if (queue.length >= WAITING_JOBS_MAX) entry.reject(limitExceeded(RETRY_AFTER_MS))
+    else queue.push(entry)
+  }
+
   async #drain(roomId: RoomId): Promise<void> {
     const queue = this.#waiting.get(roomId) ?? []
     // Others may join the first one.
     await null
-    while (queue.length > 0) {
-      const batch = queue.splice(0, BATCH_JOBS_MAX)
+    for (let next = queue[0]; next !== undefined; next = queue[0]) {
+      const batch = 'turn' in next ? [] : takeBatch(queue)
       try {
-        await this.#runBatch(roomId, batch)
+        if ('turn' in next) {
+          queue.shift()
+          this.#heads.delete(roomId)
+          await next.turn()
+        } else await this.#runBatch(roomId, batch)
       } catch (error) {
         this.#heads.delete(roomId)
+        if ('turn' in next) next.reject(error)
         for (const { reject } of batch) reject(error)
       }
     }
@@ -203,6 +223,16 @@ export class RoomQueues {
     known?.trim()
     return known ?? (await loadHead(this.#deps.store, roomId))
   }
+}
+
+/** Takes the jobs that come before the next turn out of the queue. */
+function takeBatch(queue: (Waiting | Turn)[]): Waiting[] {
+  const batch: Waiting[] = []
+  for (let next = queue[0]; next !== undefined && 'job' in next && batch.length < BATCH_JOBS_MAX; next = queue[0]) {
+    queue.shift()
+    batch.push(next)
+  }
+  return batch
 }
 
 async function runJobs(draft: RoomDraft, batch: readonly Waiting[]): Promise<Outcome[]> {

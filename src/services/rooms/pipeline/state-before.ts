@@ -1,21 +1,22 @@
 /** The state before an event: "the resolution of the set of states" after the events that it cites. */
 import { setImmediate } from 'node:timers/promises'
-import { type Event, type StateMap, stateMapKey } from '#core/event/event.ts'
+import { authEventKeys } from '#core/event/auth-events.ts'
+import { type Event, type StateKey, type StateMap, stateMapKey } from '#core/event/event.ts'
 import type { EventId } from '#core/ids.ts'
 import type { RoomVersionRules } from '#core/room-versions.ts'
-import { gatherAuthChains } from '#core/state/gather-events.ts'
-import { resolve } from '#core/state/resolve.ts'
-import type { ReadTx, Store } from '#store/store.ts'
+import { authDifference, conflictedSubgraph } from '#core/state/auth-graph.ts'
+import { resolveV1 } from '#core/state/resolve-v1.ts'
+import { resolveConflicted } from '#core/state/resolve-v2.ts'
+import { type Slices, Steps } from '#core/state/steps.ts'
+import { LoadedAuthGraph, readEvents } from '#services/rooms/pipeline/auth-graph.ts'
+import type { Store } from '#store/store.ts'
 import type { EventNid, EventRow } from '#store/types/events.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
 import type { StateId } from '#store/types/state.ts'
 
-/** Events of auth chains that are read at once. */
-const READ_EVENTS_MAX = 500
-
 /**
  * The state that these states resolve to: one of them where they don't differ, otherwise one that is written if it
- * isn't there yet.
+ * isn't there yet. Takes time for what differs, not for what the states have in common.
  */
 export async function stateBefore(
   store: Store,
@@ -23,63 +24,200 @@ export async function stateBefore(
   rules: RoomVersionRules,
   states: readonly StateId[],
 ): Promise<StateId> {
-  const [first, ...others] = new Set(states)
+  const [first, ...others] = [...new Set(states)].sort((a, b) => a - b)
   if (first === undefined) throw new RangeError('An event that is not the first cites others')
   if (others.length === 0) return first
-  const maps = await Promise.all([first, ...others].map((state) => readState(store, state)))
-  const rows = await readAuthChains(
-    store,
-    maps.flatMap((map) => [...map.values()]),
-  )
-  const events = new Map([...rows].map(([eventId, row]) => [eventId, row.event]))
-  const resolution = resolve(rules, maps, events, { isRejected: (eventId) => rows.get(eventId)?.rejected ?? false })
-  let step = resolution.next()
-  while (!step.done) {
-    await setImmediate()
-    step = resolution.next()
-  }
-  const changes = difference(maps[0] as StateMap, step.value, rows)
+  const forks = new Forks(store, rules, first, await readConflicts(store, first, others))
+  const changes = await forks.resolve()
   return changes.length === 0 ? first : store.write((tx) => tx.state.apply(room, first, changes))
 }
 
-function readState(store: Store, state: StateId): Promise<StateMap> {
-  return store.read(async (tx) => {
-    const entries = await tx.state.entries(state)
-    const ids = await tx.state.eventIds(entries.map(({ eventNid }) => eventNid))
-    return new Map(
-      entries.map(({ type, stateKey, eventNid }) => [stateMapKey(type, stateKey), ids.get(eventNid) as EventId]),
-    )
-  })
-}
-
-/** The events and all that authorises them. */
-async function readAuthChains(store: Store, tips: readonly EventId[]): Promise<Map<EventId, EventRow>> {
-  const rows = new Map<EventId, EventRow>()
-  const gathering = gatherAuthChains(tips)
-  let round = gathering.next()
-  while (!round.done) {
-    const received: Event[] = []
-    for (let at = 0; at < round.value.length; at += READ_EVENTS_MAX) {
-      const some = round.value.slice(at, at + READ_EVENTS_MAX)
-      for (const row of await store.read((tx: ReadTx) => tx.events.byIds(some))) {
-        rows.set(row.event.eventId, row)
-        received.push(row.event)
-      }
-    }
-    round = gathering.next(received)
-  }
-  return rows
-}
+/** A part of the state that isn't the same everywhere: its event in each of the states, null where one lacks it. */
+type Conflict = { readonly key: StateKey; readonly events: readonly (EventNid | null)[] }
 
 type Change = { readonly type: string; readonly stateKey: string; readonly event: EventNid | null }
 
-function difference(from: StateMap, to: StateMap, rows: ReadonlyMap<EventId, EventRow>): Change[] {
-  const changes: Change[] = []
-  for (const key of new Set([...from.keys(), ...to.keys()])) {
-    const eventId = to.get(key)
-    if (eventId === from.get(key)) continue
-    const [type, stateKey] = key.split('\0') as [string, string]
-    changes.push({ type, stateKey, event: eventId === undefined ? null : (rows.get(eventId)?.nid ?? null) })
+async function readConflicts(
+  store: Store,
+  first: StateId,
+  others: readonly StateId[],
+): Promise<ReadonlyMap<string, Conflict>> {
+  return store.read(async (tx) => {
+    const conflicts = new Map<string, { readonly key: StateKey; readonly events: (EventNid | null)[] }>()
+    for (const [index, other] of others.entries()) {
+      for (const { type, stateKey, a, b } of await tx.state.diff(first, other)) {
+        const name = stateMapKey(type, stateKey)
+        // A state that doesn't differ from the first one here has what that has.
+        const conflict = conflicts.get(name) ?? {
+          key: [type, stateKey],
+          events: new Array<EventNid | null>(others.length + 1).fill(a),
+        }
+        conflict.events[index + 1] = b
+        conflicts.set(name, conflict)
+      }
+    }
+    return conflicts
+  })
+}
+
+/** States that differ, to be resolved. */
+class Forks {
+  readonly #store: Store
+  readonly #rules: RoomVersionRules
+  readonly #first: StateId
+  readonly #conflicts: ReadonlyMap<string, Conflict>
+  readonly #conflicted: ReadonlySet<EventNid>
+  readonly #graph: LoadedAuthGraph
+  readonly #steps = new Steps()
+
+  constructor(store: Store, rules: RoomVersionRules, first: StateId, conflicts: ReadonlyMap<string, Conflict>) {
+    this.#store = store
+    this.#rules = rules
+    this.#first = first
+    this.#conflicts = conflicts
+    this.#conflicted = new Set([...conflicts.values()].flatMap(({ events }) => present(events)))
+    this.#graph = new LoadedAuthGraph(store)
   }
-  return changes
+
+  /** How the resolved state differs from the first one. */
+  async resolve(): Promise<Change[]> {
+    if (this.#conflicted.size === 0) return []
+    if (this.#rules.stateResolution === 'v1') return this.#resolveV1()
+    const full = await this.#fullConflictedSet()
+    const rows = await readEvents(this.#store, this.#graph.chains(full))
+    const unconflicted = await this.#unconflictedFor([...full], rows)
+    const { events, isRejected } = eventSource(rows)
+    const fullIds = new Set([...full].flatMap((nid) => rows.get(nid)?.event.eventId ?? []))
+    const slices = resolveConflicted(this.#rules, unconflicted, fullIds, events, isRejected, this.#steps)
+    return this.#changes(await givingWay(slices), unconflicted, rows)
+  }
+
+  async #resolveV1(): Promise<Change[]> {
+    const rows = await readEvents(this.#store, this.#conflicted)
+    const unconflicted = await this.#unconflictedFor([...this.#conflicted], rows)
+    const count = [...this.#conflicts.values()][0]?.events.length ?? 0
+    const states = Array.from({ length: count }, (_, index) => {
+      const state = new Map(unconflicted)
+      for (const [name, { events }] of this.#conflicts) {
+        const eventId = idOf(rows, events[index] ?? null)
+        if (eventId !== null) state.set(name, eventId)
+      }
+      return state
+    })
+    const resolved = await givingWay(resolveV1(states, eventSource(rows).events, this.#steps))
+    return this.#changes(resolved, unconflicted, rows)
+  }
+
+  /**
+   * The conflicted events, the auth difference and in version 12 the conflicted subgraph. What the states have in
+   * common takes part in the auth difference, but only where the conflicted events' own chains leave something over.
+   */
+  async #fullConflictedSet(): Promise<Set<EventNid>> {
+    const graph = this.#graph
+    await graph.load(this.#conflicted)
+    let full = await this.#withDifference([])
+    if (full.size > this.#conflicted.size) full = await this.#withDifference(await this.#current(full))
+    if (full.size > this.#conflicted.size) {
+      const common = await this.#allUnconflicted()
+      await graph.load(common)
+      full = await this.#withDifference(common)
+    }
+    if (this.#rules.stateResolution === 'v2.1') {
+      for (const nid of await givingWay(conflictedSubgraph(this.#conflicted, graph, this.#steps))) full.add(nid)
+    }
+    return full
+  }
+
+  async #withDifference(common: readonly EventNid[]): Promise<Set<EventNid>> {
+    const conflicts = [...this.#conflicts.values()]
+    const count = conflicts[0]?.events.length ?? 0
+    const sets = Array.from({ length: count }, (_, index) => present(conflicts.map(({ events }) => events[index]!)))
+    const full = await givingWay(authDifference(sets, common, this.#graph, this.#steps))
+    for (const nid of this.#conflicted) full.add(nid)
+    return full
+  }
+
+  /** Which of these events stand in all states. */
+  async #current(nids: ReadonlySet<EventNid>): Promise<EventNid[]> {
+    const rows = await readEvents(this.#store, nids)
+    const unconflicted = [...rows.values()].filter(({ event }) => event.stateKey !== null && !this.#isConflicted(event))
+    const keys = unconflicted.map(({ event }): StateKey => [event.type, event.stateKey ?? ''])
+    const held = await this.#store.read((tx) => tx.state.getMany(this.#first, keys))
+    return unconflicted.flatMap(({ nid }, index) => (held[index] === nid ? [nid] : []))
+  }
+
+  async #allUnconflicted(): Promise<EventNid[]> {
+    const entries = await this.#store.read((tx) => tx.state.entries(this.#first))
+    return entries
+      .filter(({ type, stateKey }) => !this.#conflicts.has(stateMapKey(type, stateKey)))
+      .map(({ eventNid }) => eventNid)
+  }
+
+  #isConflicted(event: Event): boolean {
+    return this.#conflicts.has(stateMapKey(event.type, event.stateKey ?? ''))
+  }
+
+  /** What the states have in common, as far as these events can touch or ask for it. Adds its events to `rows`. */
+  async #unconflictedFor(nids: readonly EventNid[], rows: Map<EventNid, EventRow>): Promise<Map<string, EventId>> {
+    const keys = new Map<string, StateKey>()
+    const add = (type: string, stateKey: string) => {
+      const name = stateMapKey(type, stateKey)
+      if (!this.#conflicts.has(name)) keys.set(name, [type, stateKey])
+    }
+    add('m.room.create', '')
+    for (const nid of nids) {
+      const event = rows.get(nid)?.event
+      if (event === undefined) continue
+      if (event.stateKey !== null) add(event.type, event.stateKey)
+      for (const [type, stateKey] of authEventKeys(event, this.#rules)) add(type, stateKey)
+    }
+    const held = await this.#store.read((tx) => tx.state.getMany(this.#first, [...keys.values()]))
+    for (const [nid, row] of await readEvents(this.#store, present(held))) rows.set(nid, row)
+    const unconflicted = new Map<string, EventId>()
+    for (const [index, name] of [...keys.keys()].entries()) {
+      const eventId = idOf(rows, held[index] ?? null)
+      if (eventId !== null) unconflicted.set(name, eventId)
+    }
+    return unconflicted
+  }
+
+  #changes(resolved: StateMap, unconflicted: StateMap, rows: ReadonlyMap<EventNid, EventRow>): Change[] {
+    const nids = new Map([...rows.values()].map(({ nid, event }) => [event.eventId, nid]))
+    const changes: Change[] = []
+    for (const key of new Set([...this.#conflicts.keys(), ...resolved.keys()])) {
+      if (unconflicted.has(key)) continue
+      const eventId = resolved.get(key)
+      const event = eventId === undefined ? null : (nids.get(eventId) ?? null)
+      if (event === (this.#conflicts.get(key)?.events[0] ?? null)) continue
+      const [type, stateKey] = key.split('\0') as [string, string]
+      changes.push({ type, stateKey, event })
+    }
+    return changes
+  }
+}
+
+function present(nids: readonly (EventNid | null)[]): EventNid[] {
+  return nids.filter((nid) => nid !== null)
+}
+
+function idOf(rows: ReadonlyMap<EventNid, EventRow>, nid: EventNid | null): EventId | null {
+  return nid === null ? null : (rows.get(nid)?.event.eventId ?? null)
+}
+
+function eventSource(rows: ReadonlyMap<EventNid, EventRow>) {
+  const byId = new Map([...rows.values()].map((row) => [row.event.eventId, row]))
+  return {
+    events: { get: (eventId: EventId) => byId.get(eventId)?.event },
+    isRejected: (eventId: EventId) => byId.get(eventId)?.rejected ?? false,
+  }
+}
+
+/** Runs a long computation, letting others have the thread between its slices. */
+async function givingWay<Result>(slices: Slices<Result>): Promise<Result> {
+  let step = slices.next()
+  while (!step.done) {
+    await setImmediate()
+    step = slices.next()
+  }
+  return step.value
 }

@@ -1,0 +1,259 @@
+import type { Event } from '#core/event/event.ts'
+import type { EventId, ServerName } from '#core/ids.ts'
+import { createEventIdOf } from '#core/ids.ts'
+import type { JsonObject } from '#core/json/value.ts'
+import type { Fetcher } from '#services/federation/inbound/fetcher.ts'
+import type { InboundCounters } from '#services/federation/inbound/inbound-counters.ts'
+import type { InboundRoom } from '#services/federation/inbound/inbound-room.ts'
+import type { PduReader } from '#services/federation/inbound/pdu-reader.ts'
+import { inOrder, type OutlierEvents } from '#services/rooms/outlier-events.ts'
+import type { Judgement, ReceivedEvent, ReceivedEvents } from '#services/rooms/received-events.ts'
+import type { Store } from '#store/store.ts'
+import type { EventNid } from '#store/types/events.ts'
+import type { RoomNid } from '#store/types/rooms.ts'
+import type { StateId } from '#store/types/state.ts'
+
+/** Requests for missing previous events, for one event; after them the state is asked for instead. */
+export const MISSING_EVENTS_ROUNDS_MAX = 10
+export const MISSING_EVENTS_LIMIT = 20
+/** Extremities and events that one such request names. */
+const NAMED_EVENTS_MAX = 20
+/** States that are asked for because of one event. */
+const STATES_MAX = 5
+/** Requests for auth events because of one event. */
+const AUTH_REQUESTS_MAX = 20
+/** Events that are asked for one by one where most of a state is known; else the whole state is. */
+const SINGLE_EVENTS_MAX = 50
+/** Requests for single events to one server at one time. */
+const SINGLE_EVENTS_AT_ONCE_MAX = 8
+
+type Deps = {
+  readonly store: Store
+  readonly fetcher: Fetcher
+  readonly reader: PduReader
+  readonly received: ReceivedEvents
+  readonly outliers: OutlierEvents
+  readonly counters: InboundCounters
+}
+
+/** What one event may still cost. */
+type Budget = { states: number; authRequests: number }
+
+/**
+ * Gets what an event lacks from other servers, within bounds, and judges the event with it. Holds no room's queue while
+ * it waits for the network: what comes back is judged by the room as it then is.
+ */
+export class Gatherer {
+  readonly #deps: Deps
+
+  constructor(deps: Deps) {
+    this.#deps = deps
+  }
+
+  /**
+   * Judges an event that was found to lack others, after having asked the given servers for those, the first ones first.
+   * The answer is `missing` where they could not be had.
+   */
+  async settle(room: InboundRoom, event: Event, sources: readonly ServerName[]): Promise<Judgement> {
+    const pool = await this.#previousEvents(room, event, sources)
+    if (pool.size > 1) this.#deps.counters.gapsFilled += 1
+    const budget: Budget = { states: STATES_MAX, authRequests: AUTH_REQUESTS_MAX }
+    let judgement: Judgement = { outcome: 'missing', auth: [], prev: event.prevEvents }
+    for (const next of inOrder(pool, ({ prevEvents }) => prevEvents)) {
+      const found = await this.#place(room, next, sources, budget)
+      if (next.eventId === event.eventId) judgement = found
+    }
+    return judgement
+  }
+
+  /** The event and those before it that are neither here nor in the gap's other end. */
+  async #previousEvents(
+    room: InboundRoom,
+    event: Event,
+    sources: readonly ServerName[],
+  ): Promise<ReadonlyMap<EventId, Event>> {
+    const pool = new Map<EventId, Event>([[event.eventId, event]])
+    for (let round = 0; round < MISSING_EVENTS_ROUNDS_MAX; round++) {
+      const latest = await this.#frontier(room, pool)
+      if (latest.length === 0) break
+      const added = await this.#askForPrevious(room, latest, sources, pool)
+      if (added === 0) break
+    }
+    return pool
+  }
+
+  /** Events of the pool that cite what is neither here nor in the pool. */
+  async #frontier({ nid }: InboundRoom, pool: ReadonlyMap<EventId, Event>): Promise<EventId[]> {
+    const cited = [...pool.values()].flatMap(({ prevEvents }) => prevEvents.filter((id) => !pool.has(id)))
+    const placed = await this.#placed(nid, [...new Set(cited)])
+    const lacking = [...pool.values()].filter(({ prevEvents }) =>
+      prevEvents.some((id) => !pool.has(id) && !placed.has(id)),
+    )
+    return lacking.map(({ eventId }) => eventId)
+  }
+
+  /** Those of the events that have a place in the room's timeline. */
+  async #placed(room: RoomNid, eventIds: readonly EventId[]): Promise<Set<EventId>> {
+    const known = await this.#deps.store.read((tx) => tx.events.known(eventIds))
+    return new Set([...known].filter(([, row]) => row.roomNid === room && !row.isOutlier).map(([eventId]) => eventId))
+  }
+
+  async #askForPrevious(
+    room: InboundRoom,
+    latest: readonly EventId[],
+    sources: readonly ServerName[],
+    pool: Map<EventId, Event>,
+  ): Promise<number> {
+    const { store, fetcher, reader } = this.#deps
+    const extremities = await store.read((tx) => tx.rooms.extremities(room.nid))
+    const earliest = extremities.map(({ eventId }) => eventId).slice(0, NAMED_EVENTS_MAX)
+    for (const source of sources) {
+      const pdus = await fetcher.missingEvents(source, {
+        roomId: room.roomId,
+        earliest,
+        latest: latest.slice(-NAMED_EVENTS_MAX),
+        limit: MISSING_EVENTS_LIMIT,
+      })
+      if (pdus === null) continue
+      const events = await reader.events(pdus, room.rules, source, room.roomId)
+      const placed = await this.#placed(room.nid, [...events.keys()])
+      const fresh = [...events.values()].filter(({ eventId }) => !placed.has(eventId) && !pool.has(eventId))
+      for (const event of fresh) pool.set(event.eventId, event)
+      if (fresh.length > 0) return fresh.length
+    }
+    return 0
+  }
+
+  async #place(room: InboundRoom, event: Event, sources: readonly ServerName[], budget: Budget): Promise<Judgement> {
+    let received: ReceivedEvent = { event }
+    for (;;) {
+      const judgement = (await this.#deps.received.accept(room.roomId, [received])).get(event.eventId)!
+      if (judgement.outcome !== 'missing') return judgement
+      if (judgement.auth.length > 0) {
+        if (!(await this.authEvents(room, event, judgement.auth, sources, budget))) return judgement
+      } else {
+        const told = await this.stateBefore(room, event.eventId, sources, budget)
+        if (told === null) return judgement
+        received = { event, stateBefore: told }
+      }
+    }
+  }
+
+  /** Gets an event's auth chain; false where some of `missing` could not be had. */
+  async authEvents(
+    room: InboundRoom,
+    event: Event,
+    missing: readonly EventId[],
+    sources: readonly ServerName[],
+    budget: Pick<Budget, 'authRequests'>,
+  ): Promise<boolean> {
+    const { fetcher } = this.#deps
+    for (const source of sources) {
+      if (budget.authRequests-- <= 0) return false
+      const pdus = await fetcher.eventAuth(source, room.roomId, event.eventId)
+      if (pdus !== null && (await this.#keep(room, pdus, source, missing))) return true
+      // A server that has the event but won't give its whole chain, as the answer may be too long.
+      if (budget.authRequests-- <= 0) return false
+      if (await this.#keep(room, await this.#single(source, missing), source, missing)) return true
+    }
+    return false
+  }
+
+  /** Keeps events as outliers; whether all wanted ones are settled then. */
+  async #keep(
+    room: InboundRoom,
+    pdus: readonly JsonObject[],
+    source: ServerName,
+    wanted: readonly EventId[],
+  ): Promise<boolean> {
+    const { reader, outliers } = this.#deps
+    const events = await reader.events(pdus, room.rules, source, room.roomId)
+    const kept = await outliers.keep(room.nid, [...events.values()])
+    return wanted.every((id) => (kept.get(id)?.outcome ?? 'missing') !== 'missing')
+  }
+
+  async #single(source: ServerName, eventIds: readonly EventId[]): Promise<JsonObject[]> {
+    const found: JsonObject[] = []
+    const left = eventIds.slice(0, SINGLE_EVENTS_MAX)
+    while (left.length > 0) {
+      const some = left.splice(0, SINGLE_EVENTS_AT_ONCE_MAX)
+      const pdus = await Promise.all(some.map((id) => this.#deps.fetcher.getEvent(source, id)))
+      found.push(...pdus.filter((pdu) => pdu !== null))
+      if (pdus.every((pdu) => pdu === null)) break
+    }
+    return found
+  }
+
+  /**
+   * The state before an event as one of the servers says. Each event of it has passed the checks against its own auth
+   * events; what has not is left out. null where none gives a state with the room's create event.
+   */
+  async stateBefore(
+    room: InboundRoom,
+    eventId: EventId,
+    sources: readonly ServerName[],
+    budget: Pick<Budget, 'states'> = { states: STATES_MAX },
+  ): Promise<StateId | null> {
+    for (const source of sources) {
+      if (budget.states-- <= 0) return null
+      const told = await this.#deps.fetcher.stateIds(source, room.roomId, eventId)
+      if (told === null) continue
+      await this.#fetchState(room, eventId, source, [...new Set([...told.pduIds, ...told.authChainIds])])
+      const state = await this.#buildState(room, told.pduIds)
+      if (state === null) continue
+      this.#deps.counters.statesFetched += 1
+      return state
+    }
+    return null
+  }
+
+  async #fetchState(
+    room: InboundRoom,
+    eventId: EventId,
+    source: ServerName,
+    eventIds: readonly EventId[],
+  ): Promise<void> {
+    const unknown = await this.#unknown(eventIds)
+    if (unknown.length === 0) return
+    let pdus: JsonObject[]
+    if (unknown.length <= SINGLE_EVENTS_MAX) pdus = await this.#single(source, unknown)
+    else {
+      const told = await this.#deps.fetcher.state(source, room.roomId, eventId)
+      pdus = told === null ? [] : [...told.pdus, ...told.authChain]
+    }
+    const wanted = new Set(unknown)
+    const events = await this.#deps.reader.events(pdus, room.rules, source, room.roomId)
+    await this.#deps.outliers.keep(
+      room.nid,
+      [...events.values()].filter((event) => wanted.has(event.eventId)),
+    )
+  }
+
+  async #unknown(eventIds: readonly EventId[]): Promise<EventId[]> {
+    const unknown: EventId[] = []
+    for (let at = 0; at < eventIds.length; at += 500) {
+      const some = eventIds.slice(at, at + 500)
+      const known = await this.#deps.store.read((tx) => tx.events.known(some))
+      unknown.push(...some.filter((id) => !known.has(id)))
+    }
+    return unknown
+  }
+
+  async #buildState({ roomId, nid: room, rules }: InboundRoom, eventIds: readonly EventId[]): Promise<StateId | null> {
+    const { store } = this.#deps
+    const entries = new Map<string, { type: string; stateKey: string; event: EventNid }>()
+    let hasCreate = false
+    for (let at = 0; at < eventIds.length; at += 500) {
+      const some = eventIds.slice(at, at + 500)
+      for (const row of await store.read((tx) => tx.events.byIds(some))) {
+        const { type, stateKey, eventId } = row.event
+        if (row.roomNid !== room || row.rejected || stateKey === null) continue
+        const isCreate = type === 'm.room.create' && stateKey === ''
+        if (isCreate && rules.roomIdIsCreateHash && eventId !== createEventIdOf(roomId)) continue
+        hasCreate ||= isCreate
+        entries.set(`${type}\0${stateKey}`, { type, stateKey, event: row.nid })
+      }
+    }
+    return hasCreate ? store.write((tx) => tx.state.build(room, [...entries.values()])) : null
+  }
+}

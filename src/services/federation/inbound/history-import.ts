@@ -1,0 +1,204 @@
+import type { Event } from '#core/event/event.ts'
+import { requiredSignatures } from '#core/event/sign.ts'
+import { createEventIdOf, type EventId, type RoomId, type ServerName } from '#core/ids.ts'
+import type { JsonObject } from '#core/json/value.ts'
+import type { Gatherer } from '#services/federation/inbound/gatherer.ts'
+import type { InboundCounters } from '#services/federation/inbound/inbound-counters.ts'
+import { type InboundRoom, inboundRoom } from '#services/federation/inbound/inbound-room.ts'
+import type { PduReader } from '#services/federation/inbound/pdu-reader.ts'
+import { inOrder } from '#services/rooms/outlier-events.ts'
+import { redactByEarlier, redactedCopy, redacts } from '#services/rooms/pipeline/apply-redaction.ts'
+import { checkAuthEvents } from '#services/rooms/pipeline/check-auth-events.ts'
+import { checkState } from '#services/rooms/pipeline/check-state.ts'
+import { readAuthState } from '#services/rooms/pipeline/received-state.ts'
+import { stateBefore } from '#services/rooms/pipeline/state-before.ts'
+import type { Store } from '#store/store.ts'
+import type { History } from '#store/types/events.ts'
+import type { Gap } from '#store/types/gaps.ts'
+import type { StateId } from '#store/types/state.ts'
+
+/** Gaps of a room that are looked at. */
+const GAPS_MAX = 1_000
+/** States that are asked for because of one batch of history. */
+const STATES_MAX = 3
+const AUTH_REQUESTS_MAX = 20
+
+type Deps = {
+  readonly store: Store
+  readonly reader: PduReader
+  readonly gatherer: Gatherer
+  readonly counters: InboundCounters
+}
+
+type Judged = History['events'][number]
+
+/** Puts events that lie before those that are here into the gaps of a room's timeline. */
+export class HistoryImport {
+  readonly #deps: Deps
+
+  constructor(deps: Deps) {
+    this.#deps = deps
+  }
+
+  /**
+   * Checks events as any from elsewhere and gives those that fill a gap their place in the room's timeline.
+   *
+   * @returns how many took a place
+   */
+  async backfilled(roomId: RoomId, via: ServerName, pdus: readonly JsonObject[]): Promise<number> {
+    const { store, reader } = this.#deps
+    const row = await store.read((tx) => tx.rooms.byId(roomId))
+    const room = row === null ? null : inboundRoom(row)
+    if (row === null || room === null) return 0
+    const pool = await this.#unplaced(await reader.events(pdus, room.rules, via, roomId), room)
+    const gaps = await store.read((tx) => tx.gaps.below(room.nid, row.rankMax, GAPS_MAX))
+    const budget = { states: STATES_MAX, authRequests: AUTH_REQUESTS_MAX }
+    let count = 0
+    // What lies before several gaps comes below the lowest of them.
+    for (const gap of gaps.toSorted((a, b) => a.rank - b.rank)) {
+      const part = takeAncestors(gap, pool)
+      if (part.size > 0) count += await this.#fill(room, gap, part, via, budget)
+    }
+    this.#deps.counters.backfilled += count
+    return count
+  }
+
+  async #unplaced(events: ReadonlyMap<EventId, Event>, room: InboundRoom): Promise<Map<EventId, Event>> {
+    const known = await this.#deps.store.read((tx) => tx.events.known([...events.keys()]))
+    return new Map(
+      [...events].filter(([eventId]) => {
+        const row = known.get(eventId)
+        return row === undefined || (row.isOutlier && row.roomNid === room.nid)
+      }),
+    )
+  }
+
+  async #fill(
+    room: InboundRoom,
+    gap: Gap,
+    part: ReadonlyMap<EventId, Event>,
+    via: ServerName,
+    budget: { states: number; authRequests: number },
+  ): Promise<number> {
+    const judged: Judged[] = []
+    const statesAfter = new Map<EventId, StateId>()
+    for (const event of inOrder(part, ({ prevEvents }) => prevEvents)) {
+      const found = await this.#judge(room, event, statesAfter, via, budget)
+      if (found !== null) judged.push(found)
+    }
+    if (judged.length === 0) return 0
+    return this.#deps.store.write(async (tx) => {
+      const placed = await tx.events.addHistory({ roomNid: room.nid, beforeRank: gap.rank, events: judged })
+      for (const [index, { nid }] of placed.entries()) {
+        const entry = judged[index]
+        if (entry?.verdict === 'accepted') await redactByEarlier(tx, entry.event, nid)
+      }
+      return placed.length
+    })
+  }
+
+  /** null where the event can't be judged. Notes the state after it. */
+  async #judge(
+    room: InboundRoom,
+    event: Event,
+    statesAfter: Map<EventId, StateId>,
+    via: ServerName,
+    budget: { states: number; authRequests: number },
+  ): Promise<Judged | null> {
+    const { store } = this.#deps
+    const auth = await this.#auth(room, event, via, budget)
+    if (auth === null) return null
+    const before = await this.#stateBefore(room, event, statesAfter, via, budget)
+    if (before === null) return null
+    const lookup = await store.read((tx) => readAuthState(tx, before, event))
+    let verdict = checkAuthEvents(event, {
+      ...auth,
+      isSignedBy: (server) => requiredSignatures(event).has(server),
+    })
+    if (verdict.outcome === 'accept' && event.type !== 'm.room.create') verdict = checkState(event, lookup, lookup)
+    if (verdict.outcome === 'reject') {
+      statesAfter.set(event.eventId, before)
+      return { event, verdict: 'rejected', reason: `${verdict.rule}: ${verdict.reason}`, stateBefore: before }
+    }
+    statesAfter.set(event.eventId, await this.#stateAfter(room, event, before))
+    const target = event.redacts === null ? null : await store.read((tx) => tx.events.byId(event.redacts as EventId))
+    const isRedaction = target !== null && target.redactedBy === null && redacts(event, target.event, lookup)
+    return {
+      event,
+      verdict: 'accepted',
+      stateBefore: before,
+      ...(isRedaction ? { redaction: { target: target.nid, redacted: redactedCopy(target.event) } } : {}),
+    }
+  }
+
+  async #auth(room: InboundRoom, event: Event, via: ServerName, budget: { authRequests: number }) {
+    const { store, gatherer } = this.#deps
+    const wanted = [...event.authEvents]
+    const isCreate = event.type === 'm.room.create'
+    if (room.rules.roomIdIsCreateHash && !isCreate) wanted.push(createEventIdOf(room.roomId))
+    const read = () => store.read((tx) => tx.events.byIds(wanted))
+    let rows = await read()
+    if (rows.length < wanted.length) {
+      const missing = wanted.filter((id) => !rows.some((row) => row.event.eventId === id))
+      if (!(await gatherer.authEvents(room, event, missing, [via], budget))) return null
+      rows = await read()
+      if (rows.length < wanted.length) return null
+    }
+    const rejected = new Set(rows.filter((row) => row.rejected).map((row) => row.event.eventId))
+    const cited = new Set(event.authEvents)
+    return {
+      authEvents: rows.filter((row) => cited.has(row.event.eventId)).map((row) => row.event),
+      create: rows.find((row) => row.event.type === 'm.room.create' && !row.rejected)?.event,
+      isRejected: (eventId: EventId) => rejected.has(eventId),
+    }
+  }
+
+  async #stateBefore(
+    room: InboundRoom,
+    event: Event,
+    statesAfter: ReadonlyMap<EventId, StateId>,
+    via: ServerName,
+    budget: { states: number },
+  ): Promise<StateId | null> {
+    const { store, gatherer } = this.#deps
+    if (event.prevEvents.length === 0) return 0 as StateId
+    const elsewhere = event.prevEvents.filter((id) => !statesAfter.has(id))
+    const rows = await store.read((tx) => tx.events.byIds(elsewhere))
+    const placed = rows.filter((row) => row.rank !== null && row.roomNid === room.nid)
+    const states = placed.map((row) => row.stateAfter)
+    for (const id of event.prevEvents) {
+      const after = statesAfter.get(id)
+      if (after !== undefined) states.push(after)
+    }
+    if (placed.length < elsewhere.length) {
+      const told = await gatherer.stateBefore(room, event.eventId, [via], budget)
+      if (told === null) return null
+      states.push(told)
+    }
+    return stateBefore(store, room.nid, room.rules, states)
+  }
+
+  #stateAfter(room: InboundRoom, event: Event, before: StateId): Promise<StateId> | StateId {
+    const { stateKey } = event
+    if (stateKey === null) return before
+    return this.#deps.store.write(async (tx) => {
+      const [nid] = await tx.events.addOutliers(room.nid, [{ event, verdict: 'accepted' }])
+      if (nid === undefined) throw new Error('The store gave no number')
+      return tx.state.apply(room.nid, before, [{ type: event.type, stateKey, event: nid }])
+    })
+  }
+}
+
+/** Takes the events out of the pool that lie before a gap. */
+function takeAncestors(gap: Gap, pool: Map<EventId, Event>): Map<EventId, Event> {
+  const part = new Map<EventId, Event>()
+  const pending = [gap.missing]
+  for (let id = pending.pop(); id !== undefined; id = pending.pop()) {
+    const event = pool.get(id)
+    if (event === undefined) continue
+    pool.delete(id)
+    part.set(id, event)
+    pending.push(...event.prevEvents)
+  }
+  return part
+}
