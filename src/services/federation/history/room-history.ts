@@ -22,7 +22,7 @@ type Deps = {
   readonly serverName: ServerName
   readonly timeline: Timeline
   readonly filler: HistoryFiller
-  readonly client: FederationClient
+  readonly client: Pick<FederationClient, 'request'>
 }
 
 type NearEvent = { readonly event_id: EventId; readonly origin_server_ts: number }

@@ -9,7 +9,11 @@ import type { FederationClient } from '#services/federation/transport/federation
 
 export type AliasTarget = { readonly room_id: RoomId; readonly servers: readonly ServerName[] }
 
-type Deps = { readonly client: FederationClient; readonly userReads: UserReads; readonly serverName: ServerName }
+type Deps = {
+  readonly client: Pick<FederationClient, 'request'>
+  readonly userReads: UserReads
+  readonly serverName: ServerName
+}
 
 const TIMEOUT_MS = 10_000
 const ANSWER_BYTES_MAX = 1024 * 1024

@@ -19,9 +19,9 @@ const ROOMS_MAX = 500
 const PATH = '/_matrix/federation/v1/publicRooms'
 
 export class RemoteDirectories {
-  readonly #client: FederationClient
+  readonly #client: Pick<FederationClient, 'request'>
 
-  constructor({ client }: { readonly client: FederationClient }) {
+  constructor({ client }: { readonly client: Pick<FederationClient, 'request'> }) {
     this.#client = client
   }
 

@@ -9,7 +9,7 @@ import { checkFieldName } from '#services/profiles/profile-field.ts'
 import type { Profiles } from '#services/profiles/profiles.ts'
 
 type Deps = {
-  readonly client: FederationClient
+  readonly client: Pick<FederationClient, 'request'>
   readonly profiles: Profiles
   readonly serverName: ServerName
   readonly clock: () => number

@@ -29,7 +29,7 @@ export interface FederationReadServices {
 type Deps = {
   readonly store: Store
   readonly serverName: ServerName
-  readonly client: FederationClient
+  readonly client: Pick<FederationClient, 'request'>
   readonly profiles: Profiles
   readonly clock: () => number
   /** Whether other servers are told what users call their devices. */

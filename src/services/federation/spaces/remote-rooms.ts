@@ -22,7 +22,7 @@ export type RemoteRoom = {
 }
 
 type Deps = {
-  readonly client: FederationClient
+  readonly client: Pick<FederationClient, 'request'>
   readonly serverName: ServerName
   readonly clock: () => number
 }
