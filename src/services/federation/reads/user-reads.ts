@@ -51,7 +51,7 @@ export class UserReads {
   }
 
   /** A local user's devices (`/user/devices/{userId}`). @throws M_NOT_FOUND */
-  devices(userId: UserId): Promise<DeviceList> {
+  async devices(userId: UserId): Promise<DeviceList> {
     this.#checkLocal(userId)
     return this.#deps.store.read(async (tx) => {
       const user = await localUser(tx, userId)
