@@ -6,6 +6,7 @@ import { receiptEvents } from '#services/receipts/receipt-events.ts'
 import { stateUpdates } from '#services/sync/room-state.ts'
 import { roomSummary } from '#services/sync/room-summary.ts'
 import type { MemberMemory } from '#services/sync/sent-members.ts'
+import { settledSlice } from '#services/sync/settled-slice.ts'
 import type { SyncAnswer } from '#services/sync/sync-answer.ts'
 import type { JoinedRoom, LeftRoom, StateAfter } from '#services/sync/sync-types.ts'
 import { type Slice, timelineSlice } from '#services/sync/timeline-slice.ts'
@@ -29,9 +30,9 @@ export async function joinedRoom(answer: SyncAnswer, room: RoomView): Promise<Jo
   const { tx, request, to } = answer
   const { filter } = request
   const from = room.isNew && !room.isRejoin ? null : answer.from
-  const slice = await sliceOf(answer, room, from, to)
-  const base = room.isNew || request.fullState ? (0 as StateId) : await tx.state.at(room.roomNid, answer.from)
   const end = await tx.state.at(room.roomNid, to)
+  const slice = await settled(answer, await sliceOf(answer, room, from, to), end)
+  const base = room.isNew || request.fullState ? (0 as StateId) : await tx.state.at(room.roomNid, answer.from)
   const summary = room.isNew || base !== end ? await roomSummary(tx, room.roomNid, request.viewer.userNid) : null
   const needed = new Set<UserId>(summary?.heroes)
   if (base === 0) needed.add(request.viewer.userId)
@@ -70,7 +71,8 @@ export async function leftRoom(answer: SyncAnswer, room: RoomView, leave: EventR
   const { tx, request } = answer
   const leftAt = Math.min(leave.position ?? answer.to, answer.to)
   const from = room.isNew && !room.isRejoin ? null : answer.from
-  const slice = withOwnLeaving(await sliceOf(answer, room, from, leftAt), leave, request.filter.room.timeline, room)
+  const whole = withOwnLeaving(await sliceOf(answer, room, from, leftAt), leave, request.filter.room.timeline, room)
+  const slice = await settled(answer, whole, leave.stateAfter)
   // An uninvited or refused guest never saw the room's state: their own membership is all there is to tell.
   const wasInside = await answer.wasJoinedBefore(room.roomNid, leave)
   const state = !wasInside
@@ -102,6 +104,11 @@ function sliceOf(answer: SyncAnswer, room: RoomView, from: number | null, to: nu
     to,
     ignored: answer.ignored,
   })
+}
+
+/** With `state_after` clients take no state from the timeline. */
+async function settled({ tx, request }: SyncAnswer, slice: Slice, end: StateId): Promise<Slice> {
+  return request.stateAfter === null ? settledSlice(tx, slice, end) : slice
 }
 
 /** The user's own leaving is told even where the room's history is closed to them: a refused invitation, for example. */
