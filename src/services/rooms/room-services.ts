@@ -33,44 +33,45 @@ export class RoomServices {
   readonly upgrades: RoomUpgrades
   readonly memberProfiles: MemberProfiles
   readonly administrators: RoomAdministrators
-  readonly #context: RoomContext
+  /** What services that stand above rooms are built of. */
+  readonly context: RoomContext
 
   constructor(deps: RoomServicesDeps) {
     const { store, signer, limiter, clock, settings } = deps
     const newLocalpart = () => randomLocalpart(deps.randomBytes)
     const draftDeps = { store, signer, clock, newLocalpart }
     const queues = new RoomQueues(draftDeps)
-    this.#context = { ...draftDeps, queues, limiter, settings, serverName: signer.name as ServerName }
-    this.creation = new RoomCreation(this.#context)
-    this.memberships = new RoomMemberships(this.#context)
-    this.sending = new RoomSending(this.#context, this.memberships)
-    this.aliases = new RoomAliases(this.#context)
-    this.directory = new RoomDirectory(this.#context)
-    this.upgrades = new RoomUpgrades(this.#context, this.creation)
-    this.administrators = new RoomAdministrators(this.#context)
-    this.memberProfiles = new MemberProfiles(this.#context, deps.onError)
+    this.context = { ...draftDeps, queues, limiter, settings, serverName: signer.name as ServerName }
+    this.creation = new RoomCreation(this.context)
+    this.memberships = new RoomMemberships(this.context)
+    this.sending = new RoomSending(this.context, this.memberships)
+    this.aliases = new RoomAliases(this.context)
+    this.directory = new RoomDirectory(this.context)
+    this.upgrades = new RoomUpgrades(this.context, this.creation)
+    this.administrators = new RoomAdministrators(this.context)
+    this.memberProfiles = new MemberProfiles(this.context, deps.onError)
   }
 
   /** Takes a deactivated user out of all rooms. */
   async leaveAllRooms(userId: UserId): Promise<void> {
-    const user = await this.#context.store.read((tx) => tx.users.nid(userId))
+    const user = await this.context.store.read((tx) => tx.users.nid(userId))
     if (user !== null) await this.memberships.leaveAll(userId, user)
   }
 
   /** Rooms that are being written to. */
   get busyRooms(): number {
-    return this.#context.queues.busyRooms
+    return this.context.queues.busyRooms
   }
 
   /** Bytes that rooms kept at hand take, about. */
   get headBytes(): number {
-    return this.#context.queues.headBytes
+    return this.context.queues.headBytes
   }
 
   /** Resolves when no change is under way. */
   async idle(): Promise<void> {
     await this.memberProfiles.idle()
-    await this.#context.queues.idle()
+    await this.context.queues.idle()
   }
 }
 

@@ -2,22 +2,16 @@ import { isRoomId, isUserId, type RoomId, type ServerName, serverOf, type UserId
 import { isJsonObject, type JsonObject, type JsonValue, member } from '#core/json/value.ts'
 import { receiveReceipts } from '#services/federation/inbound/receipt-edu.ts'
 import { isAllowedByAcl } from '#services/federation/server-acl.ts'
+import type { PresenceService } from '#services/presence/presence-service.ts'
 import { TYPING_TIMEOUT_MS_DEFAULT } from '#services/typing/typing-notices.ts'
 import type { TypingService } from '#services/typing/typing-service.ts'
 import type { Store } from '#store/store.ts'
-
-/** Users in one presence update that are looked at. */
-const PRESENCE_USERS_MAX = 500
-
-/** What another server says of the presence of one of its users; `content` as it came. */
-export type PresenceUpdate = { readonly userId: UserId; readonly content: JsonObject }
 
 type Deps = {
   readonly store: Store
   readonly typing: Pick<TypingService, 'start' | 'stop'>
   readonly onError: (error: unknown) => void
-  /** Told of the presence of another server's users. */
-  readonly onPresence?: (origin: ServerName, updates: readonly PresenceUpdate[]) => void
+  readonly presence: Pick<PresenceService, 'receive'>
 }
 
 /**
@@ -40,7 +34,7 @@ export class Edus {
       try {
         if (type === 'm.typing') await this.#typing(origin, content)
         else if (type === 'm.receipt') await receiveReceipts(this.#deps.store, origin, content)
-        else if (type === 'm.presence') this.#presence(origin, content)
+        else if (type === 'm.presence') await this.#deps.presence.receive(origin, edu!)
       } catch (error) {
         this.#deps.onError(error)
       }
@@ -56,17 +50,6 @@ export class Edus {
     // A server that doesn't say so again in time has forgotten, or is gone.
     if (member(content, 'typing') === true) this.#deps.typing.start(room, userId, TYPING_TIMEOUT_MS_DEFAULT)
     else this.#deps.typing.stop(room, userId)
-  }
-
-  #presence(origin: ServerName, content: JsonObject): void {
-    const push = member(content, 'push')
-    if (!Array.isArray(push) || this.#deps.onPresence === undefined) return
-    const updates: PresenceUpdate[] = []
-    for (const entry of (push as readonly JsonValue[]).slice(0, PRESENCE_USERS_MAX)) {
-      const userId = isJsonObject(entry) ? member(entry, 'user_id') : undefined
-      if (isJsonObject(entry) && isUserOf(userId, origin)) updates.push({ userId, content: entry })
-    }
-    if (updates.length > 0) this.#deps.onPresence(origin, updates)
   }
 }
 

@@ -1,24 +1,20 @@
 import type { Event } from '#core/event/event.ts'
 import { type EventId, isRoomId, type RoomId, type ServerName, serverOf } from '#core/ids.ts'
 import { type JsonObject, member } from '#core/json/value.ts'
-import { forbidden, notFound } from '#core/matrix-error.ts'
 import type { Fetcher } from '#services/federation/inbound/fetcher.ts'
 import { Gatherer } from '#services/federation/inbound/gatherer.ts'
 import { HistoryImport } from '#services/federation/inbound/history-import.ts'
 import { type InboundCounters, newInboundCounters } from '#services/federation/inbound/inbound-counters.ts'
 import { inboundRoom } from '#services/federation/inbound/inbound-room.ts'
 import { type EventSignatures, PduReader } from '#services/federation/inbound/pdu-reader.ts'
-import { RoomImport, type ToldRoom } from '#services/federation/inbound/room-import.ts'
 import { type RetryDelays, STAGED_PER_ORIGIN_MAX, StagedPdus } from '#services/federation/inbound/staged-pdus.ts'
 import { isAllowedByAcl } from '#services/federation/server-acl.ts'
 import { ForkJoining } from '#services/rooms/fork-joining.ts'
 import { OutlierEvents } from '#services/rooms/outlier-events.ts'
 import { type Judgement, ReceivedEvents } from '#services/rooms/received-events.ts'
-import { RefusedEventError } from '#services/rooms/refused-event-error.ts'
 import type { RoomQueues } from '#services/rooms/room-queues.ts'
 import type { Timers } from '#services/timers.ts'
 import type { Store } from '#store/store.ts'
-import type { EventRow } from '#store/types/events.ts'
 import type { StagedPdu } from '#store/types/inbound.ts'
 import type { RoomRow } from '#store/types/rooms.ts'
 
@@ -45,6 +41,9 @@ export type IngestDeps = {
 /** "pdu_processing_results": what is said of one PDU of a transaction. */
 export type PduAnswer = { readonly error?: string }
 
+/** An event that one of the endpoints takes by itself, and what became of it. */
+export type Admitted = { readonly event: Event; readonly judgement: Judgement }
+
 /**
  * The way in for every event that another server made. Whatever way an event comes, it passes the same checks; nothing
  * else writes events from elsewhere.
@@ -57,7 +56,6 @@ export class Ingest {
   readonly gatherer: Gatherer
   readonly #deps: IngestDeps
   readonly #forks: ForkJoining
-  readonly #rooms: RoomImport
   readonly #history: HistoryImport
   readonly #staged: StagedPdus
 
@@ -71,7 +69,6 @@ export class Ingest {
     })
     const { reader, received, outliers, counters } = this
     this.gatherer = new Gatherer({ store, fetcher, reader, received, outliers, counters })
-    this.#rooms = new RoomImport({ store, queues, reader, outliers, received })
     this.#history = new HistoryImport({ store, reader, gatherer: this.gatherer, counters })
     this.#forks = new ForkJoining(store, queues, deps.serverName)
     this.#staged = new StagedPdus({ ...deps, judge: (pdu, staged, mayAsk) => this.#judgeStaged(pdu, staged, mayAsk) })
@@ -96,34 +93,21 @@ export class Ingest {
   }
 
   /**
-   * Takes one checked event for a room that this server is in, asking `from` first for what the event lacks.
-   *
-   * @throws M_FORBIDDEN where the rules refuse the event, M_NOT_FOUND where it can't be judged
+   * Takes one event that has come by itself for a room that is here, asking the server that it came from for what it
+   * lacks. null where it is no event of that room, or not signed as it must be. Access control lists are for the caller
+   * to look at.
    */
-  async take(event: Event, from: ServerName): Promise<EventRow> {
-    const { store } = this.#deps
-    const { eventId, roomId } = event
-    const room = await store.read((tx) => tx.rooms.byId(roomId))
-    const here = room === null ? null : inboundRoom(room)
-    if (room === null || here === null) throw notFound('This server is not in the room')
-    let judgement = (await this.received.accept(roomId, [{ event }])).get(eventId)!
+  async admit(from: ServerName, room: RoomRow, pdu: JsonObject): Promise<Admitted | null> {
+    const here = inboundRoom(room)
+    if (here === null) return null
+    const event = [...(await this.reader.events([pdu], here.rules, from, room.roomId)).values()][0]
+    if (event === undefined) return null
+    let judgement = (await this.received.accept(room.roomId, [{ event }])).get(event.eventId)!
     if (judgement.outcome === 'missing') {
       judgement = await this.gatherer.settle(here, event, await this.sources(room, from))
     }
-    await this.#judged(roomId, [judgement])
-    const row = await store.read((tx) => tx.events.byId(eventId))
-    if (judgement.outcome === 'missing') throw notFound('What the event cites could not be had')
-    if (judgement.outcome !== 'known' && judgement.outcome !== 'accept') {
-      throw new RefusedEventError(judgement.rule, judgement.reason, room.version)
-    }
-    if (row === null || row.rejected) throw forbidden('The event was rejected before')
-    return row
-  }
-
-  /** Takes over a room with the join of a local user. @throws as `RoomImport.take` */
-  async importState(told: ToldRoom): Promise<void> {
-    await this.#rooms.take(told)
-    this.#staged.arrived(told.roomId)
+    await this.#judged(room.roomId, [judgement])
+    return { event, judgement }
   }
 
   /** Puts history into the gaps of a room's timeline; returns how many events took a place. */

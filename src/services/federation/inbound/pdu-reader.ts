@@ -5,18 +5,11 @@ import { redactJson } from '#core/event/redact.ts'
 import type { EventId, ServerName } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
 import type { RoomVersionRules } from '#core/room-versions.ts'
+import type { EventVerifier, SignatureFault } from '#services/federation/keys/event-verifier.ts'
 import { Pauses } from '#services/rooms/pipeline/received-state.ts'
 
-/** What checks signatures of events; the key ring does. */
-export interface EventSignatures {
-  /**
-   * Whether each of the events is signed as it must be. Asks for keys that it lacks, of `via` too, which supplied the
-   * events.
-   */
-  verifyEvents(events: readonly Event[], via: ServerName): Promise<ReadonlyMap<EventId, SignatureCheck>>
-}
-
-export type SignatureCheck = { readonly ok: true } | { readonly ok: false; readonly reason: string }
+/** What checks signatures of events: `EventVerifier`. */
+export type EventSignatures = Pick<EventVerifier, 'verifyAll'>
 
 /** What was read of one PDU; it may be an event that isn't to be kept. */
 export type ReadPdu =
@@ -44,21 +37,14 @@ export class PduReader {
     }
     const events = read.flatMap((pdu) => (pdu.ok ? [pdu.event] : []))
     if (events.length === 0) return read
-    const checks = await this.#signatures.verifyEvents(events, via)
+    const faults = await this.#signatures.verifyAll(events, { suppliers: [via] })
+    const faultOf = new Map(events.map((event, index) => [event, faults[index] ?? null]))
     const checked: ReadPdu[] = []
     for (const pdu of read) {
-      checked.push(pdu.ok ? withCheck(pdu.event, checks.get(pdu.event.eventId)) : pdu)
+      checked.push(pdu.ok ? withFault(pdu.event, faultOf.get(pdu.event) ?? null) : pdu)
       await pauses.next()
     }
     return checked
-  }
-
-  /** The ids of what is an event by its format; nothing else is looked at. */
-  idsOf(pdus: readonly JsonObject[], rules: RoomVersionRules): EventId[] {
-    return pdus.flatMap((json) => {
-      const read = parse(json, rules)
-      return read.ok ? [read.event.eventId] : []
-    })
   }
 
   /** The events alone of those that could be read, each once, of one room. */
@@ -82,9 +68,9 @@ function parse(json: JsonObject, rules: RoomVersionRules): ReadPdu {
   return parsed.ok ? parsed : { ok: false, eventId: null, reason: parsed.reason }
 }
 
-function withCheck(event: Event, check: SignatureCheck | undefined): ReadPdu {
+function withFault(event: Event, fault: SignatureFault | null): ReadPdu {
   const { eventId, rules } = event
-  if (check?.ok !== true) return { ok: false, eventId, reason: check?.reason ?? 'The signatures were not checked' }
+  if (fault !== null) return { ok: false, eventId, reason: `Not signed by ${fault.server}: ${fault.verdict}` }
   if (hasValidContentHash(event.json)) return { ok: true, event }
   // "Passes hash checks, otherwise it is redacted before being processed further."
   return { ok: true, event: viewEvent(redactJson(event.json, rules), rules, eventId) }

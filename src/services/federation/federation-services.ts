@@ -1,0 +1,56 @@
+import type { ServerName } from '#core/ids.ts'
+import { type FederationLink, federationLink } from '#services/federation/federation-link.ts'
+import { Edus } from '#services/federation/inbound/edus.ts'
+import { Fetcher } from '#services/federation/inbound/fetcher.ts'
+import { Ingest } from '#services/federation/inbound/ingest.ts'
+import { Transactions } from '#services/federation/inbound/transactions.ts'
+import type { ReadingServices } from '#services/reading-services.ts'
+import type { RoomServices } from '#services/rooms/room-services.ts'
+
+/** What connects this server with others, and what it does with them. */
+export interface FederationServices extends FederationLink {
+  /** Questions to other servers about events. */
+  readonly fetcher: Fetcher
+  /** The way in for events of other servers. */
+  readonly inbound: Ingest
+  /** What other servers send. */
+  readonly transactions: Transactions
+}
+
+type Deps = Parameters<typeof federationLink>[0] & {
+  readonly rooms: RoomServices
+  readonly reading: Pick<ReadingServices, 'typing' | 'presence'>
+}
+
+/** Makes them all, and goes on with what an earlier run left. Throws RangeError for address ranges that are none. */
+export async function federationServices(deps: Deps): Promise<FederationServices> {
+  const { store, clock, timers, onError, settings, reading } = deps
+  const { queues } = deps.rooms.context
+  const link = await federationLink(deps)
+  const serverName: ServerName = link.ownKeys.serverName
+  const fetcher = new Fetcher(link.client)
+  const inbound = new Ingest({
+    store,
+    queues,
+    fetcher,
+    signatures: link.eventVerifier,
+    serverName,
+    clock,
+    timers,
+    retry: settings.retry,
+    onError,
+  })
+  const edus = new Edus({ store, typing: reading.typing, presence: reading.presence, onError })
+  const transactions = new Transactions({ store, ingest: inbound, edus })
+  await inbound.resume()
+  return {
+    ...link,
+    fetcher,
+    inbound,
+    transactions,
+    async close() {
+      await inbound.close()
+      await link.close()
+    },
+  }
+}
