@@ -8,6 +8,7 @@ import { RoomLookup } from '#services/federation/spaces/room-lookup.ts'
 import { type HierarchyRequest, SpaceHierarchy } from '#services/federation/spaces/space-hierarchy.ts'
 import { SpaceReads } from '#services/federation/spaces/space-reads.ts'
 import type { FederationReply } from '#services/federation/transport/federation-client.ts'
+import type { Preset } from '#services/rooms/initial-state.ts'
 import { type RoomFixture, roomFixture, SERVER, type TestUser } from '#test/rooms/room-fixture.ts'
 
 let fixture: RoomFixture
@@ -40,9 +41,10 @@ before(async () => {
 })
 after(() => fixture[Symbol.asyncDispose]())
 
-const space = (name: string, preset = 'public_chat') =>
+const space = (name: string, preset: Preset = 'public_chat') =>
   fixture.rooms.creation.create(alice.userId, { name, preset, creation_content: { type: 'm.space' } })
-const room = (name: string, preset = 'public_chat') => fixture.rooms.creation.create(alice.userId, { name, preset })
+const room = (name: string, preset: Preset = 'public_chat') =>
+  fixture.rooms.creation.create(alice.userId, { name, preset })
 const add = (parent: RoomId, child: string, content: JsonObject = {}) => {
   fixture.clock.now += 1
   return fixture.setState(alice, parent, 'm.space.child', { via: [SERVER], ...content }, child)
