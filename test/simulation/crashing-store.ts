@@ -1,0 +1,90 @@
+import type { ReadTx, Store, Tx } from '#store/store.ts'
+
+/** Nothing more happens to whoever waits for this: the process is dead. */
+const NEVER = new Promise<never>(() => {})
+
+class Crash extends Error {
+  override readonly name = 'Crash'
+}
+
+/**
+ * A store whose process can die at any use of it: before a read or write, in the middle of a write (which is then
+ * undone), or after the commit but before anybody hears of it. Afterwards it never answers again.
+ */
+export class CrashingStore implements Store {
+  readonly #inner: Store
+  readonly #onUse: () => void
+  readonly #onCrash: () => void
+  #usesLeft = Number.POSITIVE_INFINITY
+  #isDead = false
+
+  constructor(inner: Store, onUse: () => void, onCrash: () => void) {
+    this.#inner = inner
+    this.#onUse = onUse
+    this.#onCrash = onCrash
+  }
+
+  /** Dies after so many further uses. */
+  crashAfter(uses: number): void {
+    this.#usesLeft = uses
+  }
+
+  get isDead(): boolean {
+    return this.#isDead
+  }
+
+  /** The store below, for looking at what is on disk. */
+  get onDisk(): Store {
+    return this.#inner
+  }
+
+  async read<T>(fn: (tx: ReadTx) => Promise<T>): Promise<T> {
+    this.#use()
+    if (this.#isDead) return NEVER
+    const result = await this.#inner.read(fn)
+    this.#use()
+    return this.#isDead ? NEVER : result
+  }
+
+  async write<T>(fn: (tx: Tx) => Promise<T>): Promise<T> {
+    this.#use()
+    if (this.#isDead) return NEVER
+    try {
+      const result = await this.#inner.write(async (tx) => {
+        if (this.#isDead) throw new Crash()
+        const inside = await fn(tx)
+        this.#use()
+        if (this.#isDead) throw new Crash()
+        return inside
+      })
+      this.#use()
+      return this.#isDead ? NEVER : result
+    } catch (error) {
+      if (error instanceof Crash || this.#isDead) return NEVER
+      throw error
+    }
+  }
+
+  position(): number {
+    return this.#inner.position()
+  }
+
+  onCommit(listener: (position: number) => void): () => void {
+    return this.#inner.onCommit((position) => {
+      if (!this.#isDead) listener(position)
+    })
+  }
+
+  [Symbol.asyncDispose](): PromiseLike<void> {
+    return this.#isDead ? NEVER : this.#inner[Symbol.asyncDispose]()
+  }
+
+  #use(): void {
+    this.#onUse()
+    if (this.#isDead) return
+    this.#usesLeft -= 1
+    if (this.#usesLeft > 0) return
+    this.#isDead = true
+    this.#onCrash()
+  }
+}

@@ -1,0 +1,27 @@
+/**
+ * The simulated world, seed by seed. HEARTH_SIMULATION_SEEDS and HEARTH_SIMULATION_FROM override how many seeds are run
+ * and from which on; `npm run simulate -- --seeds N` does the same outside of the tests.
+ */
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { COUNTERS } from '#test/simulation/coverage.ts'
+import { KEPT_SEEDS } from '#test/simulation/kept-seeds.ts'
+import { runSeeds } from '#test/simulation/run-seeds.ts'
+import { simulate } from '#test/simulation/world.ts'
+
+const SEEDS = Number(process.env['HEARTH_SIMULATION_SEEDS'] ?? 200)
+const FROM = Number(process.env['HEARTH_SIMULATION_FROM'] ?? 1)
+
+describe('seeds that once broke a promise', () => {
+  for (const { seed, about } of KEPT_SEEDS) it(`${seed}: ${about}`, () => simulate(seed))
+})
+
+it(`${SEEDS} seeds from ${FROM} on`, async () => {
+  const { coverage, failures, summary } = await runSeeds(FROM, SEEDS, (line) => console.log(line))
+  console.log(summary)
+  assert.deepEqual(
+    failures.map(({ seed }) => seed),
+    [],
+  )
+  for (const name of COUNTERS) assert.ok(coverage[name] > 0, `no ${name} came about`)
+})

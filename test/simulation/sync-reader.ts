@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict'
+import type { EventId, RoomId, UserId } from '#core/ids.ts'
+import { client } from '#test/simulation/actions.ts'
+import type { RoomCopy } from '#test/simulation/invariants.ts'
+import type { SimulatedServer } from '#test/simulation/simulated-server.ts'
+
+const FILTER = encodeURIComponent(JSON.stringify({ room: { timeline: { limit: 100 } } }))
+
+/** A client that keeps what `/sync` gave it of each room's timeline. */
+export class SyncReader {
+  readonly user: UserId
+  readonly #server: SimulatedServer
+  #since: string | null = null
+  readonly #timelines = new Map<RoomId, EventId[]>()
+
+  constructor(server: SimulatedServer, user: UserId) {
+    this.#server = server
+    this.user = user
+  }
+
+  /** One sync without waiting. A crash of the server leaves it unanswered; the next one asks again. */
+  async read(): Promise<void> {
+    if (!this.#server.isUp) return
+    const since = this.#since === null ? '' : `&since=${this.#since}`
+    const path = `/sync?timeout=0&filter=${FILTER}${since}`
+    const { status, body } = await client({ server: this.#server, user: this.user }, 'GET', path)
+    if (status !== 200) throw new Error(`/sync: ${status} ${JSON.stringify(body)}`)
+    // Another one that was asked meanwhile was faster.
+    if (since !== (this.#since === null ? '' : `&since=${this.#since}`)) return
+    this.#since = body.next_batch
+    for (const part of ['join', 'leave'] as const) {
+      for (const [roomId, { timeline }] of Object.entries<SyncRoom>(body.rooms?.[part] ?? {})) {
+        const ids = timeline.events.map(({ event_id }) => event_id)
+        const before = timeline.limited ? [] : (this.#timelines.get(roomId as RoomId) ?? [])
+        this.#timelines.set(roomId as RoomId, [...before, ...ids])
+      }
+    }
+  }
+
+  /**
+   * I3: what sync gave is what `/messages` gives, in the same order, but for history that came in between later on.
+   * `shown` is oldest first.
+   */
+  async check(copy: RoomCopy, shown: readonly EventId[]): Promise<void> {
+    const timeline = this.#timelines.get(copy.row.roomId)
+    if (timeline === undefined || shown.length === 0) return
+    const [first] = timeline
+    const places = new Map(shown.map((eventId, index) => [eventId, index]))
+    assert.equal(new Set(timeline).size, timeline.length, `I3: ${this.user} was given an event twice`)
+    const ordered = timeline.filter((eventId) => places.has(eventId))
+    const sorted = [...ordered].sort((a, b) => places.get(a)! - places.get(b)!)
+    assert.deepEqual(ordered, sorted, `I3: ${this.user} was given events in another order`)
+    const start = first === undefined ? undefined : places.get(first)
+    const last = timeline.findLast((eventId) => places.has(eventId))
+    if (start === undefined || last === undefined) return
+    const given = new Set(timeline)
+    const expected = shown.slice(start, places.get(last)! + 1).filter((eventId) => {
+      return copy.events.get(eventId)?.position !== null
+    })
+    const left = expected.filter((eventId) => !given.has(eventId))
+    assert.deepEqual(left, [], `I3: ${this.user} was not given these`)
+  }
+}
+
+type SyncRoom = { readonly timeline: { readonly limited: boolean; readonly events: { readonly event_id: EventId }[] } }

@@ -1,0 +1,307 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Signer } from '#core/event/sign.ts'
+import type { EventId, RoomId, ServerName } from '#core/ids.ts'
+import { ROOM_VERSIONS } from '#core/room-versions.ts'
+import { loadSigningKey } from '#services/signing-key.ts'
+import { Random } from '#test/generators/random.ts'
+import { type Acknowledged, act, client, type Room, send } from '#test/simulation/actions.ts'
+import { type Coverage, noCoverage } from '#test/simulation/coverage.ts'
+import { type FaultRates, FaultyNetwork } from '#test/simulation/faulty-network.ts'
+import { assertSameState, checkCopy, checkVisible, type RoomCopy, readCopy } from '#test/simulation/invariants.ts'
+import { SimulatedServer } from '#test/simulation/simulated-server.ts'
+import { SyncReader } from '#test/simulation/sync-reader.ts'
+import { VirtualTime } from '#test/simulation/virtual-time.ts'
+
+const START = 1_700_000_000_000
+const EVENTS_MIN = 100
+const ACTIONS_MAX = 1_500
+const VERSIONS = [...ROOM_VERSIONS.keys()]
+/** Longer than any pause between two tries, several times. */
+const HEAL_MS = 90_000
+const HEAL_ROUNDS = 3
+const REBOOT_MS_MAX = 3_000
+const e = encodeURIComponent
+
+export type Result = { readonly coverage: Coverage; readonly answers: ReadonlyMap<string, number> }
+
+/** Runs one seed: troubled times, then peace, then the promises. Throws where one is broken. */
+export async function simulate(seed: number): Promise<Result> {
+  const world = new World(seed)
+  try {
+    await world.run()
+    return { coverage: await world.coverage(), answers: world.answers }
+  } finally {
+    await world.end()
+  }
+}
+
+class World {
+  readonly answers = new Map<string, number>()
+  readonly #seed: number
+  readonly #random: Random
+  readonly #time = new VirtualTime(START)
+  readonly #network: FaultyNetwork
+  readonly #folder = mkdtempSync(join(tmpdir(), 'hearth-simulation-'))
+  readonly #servers: SimulatedServer[] = []
+  readonly #rooms: Room[] = []
+  readonly #acknowledged: Acknowledged[] = []
+  readonly #defects: unknown[] = []
+  readonly #readers: SyncReader[] = []
+  #crashes = 0
+
+  constructor(seed: number) {
+    this.#seed = seed
+    this.#random = new Random(seed)
+    this.#network = new FaultyNetwork(new Random(seed ^ 0x5eed), this.#time, this.#faultRates())
+  }
+
+  async run(): Promise<void> {
+    await this.#begin()
+    await this.#trouble()
+    await this.#heal()
+    await this.#check()
+  }
+
+  async end(): Promise<void> {
+    for (const server of this.#servers) {
+      if (server.isUp) await server.stop()
+    }
+    rmSync(this.#folder, { recursive: true, force: true })
+  }
+
+  #faultRates(): FaultRates {
+    const rate = (most: number) => (this.#random.chance(0.5) ? this.#random.between(0, most) / 100 : 0)
+    return { lostRequest: rate(20), lostAnswer: rate(20), repeated: rate(20), late: rate(20) }
+  }
+
+  async #begin(): Promise<void> {
+    const count = this.#random.between(3, 5)
+    const bytes = new Random(this.#seed ^ 0xb17e5)
+    for (let index = 0; index < count; index++) {
+      const server = new SimulatedServer({
+        name: `s${index}.test` as ServerName,
+        folder: this.#folder,
+        time: this.#time,
+        network: this.#network,
+        randomBytes: (length) => Uint8Array.from({ length }, () => bytes.bits() & 0xff),
+        onDefect: (error) => this.#defects.push(error),
+        onCrash: (crashed) => this.#reboot(crashed),
+      })
+      this.#servers.push(server)
+      await server.boot()
+      for (const name of ['ann', 'ben']) await server.addUser(`${name}${index}`)
+    }
+    const [first] = this.#servers as [SimulatedServer]
+    const version = VERSIONS[this.#seed % VERSIONS.length] as string
+    const lobby = await this.#createRoom(first, VERSIONS.at(-2) as string, null)
+    this.#rooms.push(await this.#createRoom(first, version, lobby.roomId), lobby)
+    for (const server of this.#servers) {
+      for (const user of server.users) this.#readers.push(new SyncReader(server, user))
+    }
+  }
+
+  async #createRoom(server: SimulatedServer, version: string, lobby: RoomId | null): Promise<Room> {
+    const user = server.users[0]!
+    const body = { preset: 'public_chat', room_version: version, name: `seed ${this.#seed}` }
+    const reply = await client({ server, user }, 'POST', '/createRoom', body)
+    if (reply.status !== 200) throw new Error(`no room: ${JSON.stringify(reply)}`)
+    return { roomId: reply.body.room_id, version, lobby }
+  }
+
+  async #trouble(): Promise<void> {
+    const scene = {
+      random: this.#random,
+      servers: this.#servers,
+      rooms: this.#rooms,
+      acknowledged: this.#acknowledged,
+      count: (action: string, status: number) => {
+        const key = `${action} ${status}`
+        this.answers.set(key, (this.answers.get(key) ?? 0) + 1)
+      },
+    }
+    const random = this.#random
+    await this.#joinMost()
+    for (let actions = 0; this.#acknowledged.length < EVENTS_MIN && actions < ACTIONS_MAX; actions++) {
+      // Never awaited: it may be under way for long, or for ever.
+      act(scene).catch((error) => this.#defects.push(error))
+      if (random.chance(0.02)) this.#crashSomebody()
+      if (random.chance(0.03)) this.#network.cut(random.chance(0.4) ? [] : this.#someNames())
+      if (random.chance(0.05))
+        random
+          .pick(this.#readers)
+          .read()
+          .catch((error) => this.#defects.push(error))
+      await this.#time.pass(random.weighted({ none: 3, some: 6, much: 1 }) === 'none' ? 0 : random.between(1, 400))
+      this.#throwDefects()
+    }
+  }
+
+  /** Most users are in the rooms at first. */
+  async #joinMost(): Promise<void> {
+    for (const room of this.#rooms) {
+      for (const server of this.#servers) {
+        for (const user of server.users) {
+          if (!this.#random.chance(0.7)) continue
+          const via = e(this.#servers[0]!.name)
+          const path = `/join/${e(room.roomId)}?via=${via}&server_name=${via}`
+          client({ server, user }, 'POST', path, {}).catch((error) => this.#defects.push(error))
+          await this.#time.pass(this.#random.between(1, 1_000))
+        }
+      }
+    }
+  }
+
+  #someNames(): ServerName[] {
+    const names = this.#random.shuffled(this.#servers.map(({ name }) => name))
+    return names.slice(0, this.#random.between(1, names.length - 1))
+  }
+
+  #crashSomebody(): void {
+    const server = this.#random.pick(this.#servers)
+    if (server.isUp) server.crashAfter(this.#random.between(1, 30))
+  }
+
+  #reboot(server: SimulatedServer): void {
+    this.#crashes += 1
+    const pause = this.#random.between(1, REBOOT_MS_MAX)
+    this.#time
+      .sleep(pause)
+      .then(() => server.bury())
+      .then(() => server.boot())
+      .catch((error) => this.#defects.push(error))
+  }
+
+  async #heal(): Promise<void> {
+    this.#network.heal()
+    await this.#time.pass(HEAL_MS)
+    if (this.#servers.some((server) => !server.isUp)) throw new Error('a server never came back')
+    for (let round = 0; round < HEAL_ROUNDS; round++) {
+      for (const room of this.#rooms) {
+        for (const server of this.#servers) await this.#speak(server, room)
+        await this.#time.pass(HEAL_MS)
+      }
+      this.#throwDefects()
+    }
+  }
+
+  /** The first local user who may says something, which takes the server's view of the room to the others. */
+  async #speak(server: SimulatedServer, room: Room): Promise<void> {
+    for (const user of server.users) {
+      const scene = { server, user, room, acknowledged: this.#acknowledged, count: () => {} }
+      const sending = send(scene, { msgtype: 'm.text', body: 'peace' })
+      await this.#time.pass(2_000)
+      if ((await sending).status === 200) return
+    }
+  }
+
+  async #check(): Promise<void> {
+    const signers = new Map<ServerName, Signer>()
+    const noBytes = () => {
+      throw new Error('the key is there')
+    }
+    for (const { name } of this.#servers) signers.set(name, loadSigningKey(name, join(this.#folder, name), noBytes))
+    for (const room of this.#rooms) {
+      const copies: RoomCopy[] = []
+      for (const server of this.#servers) {
+        const copy = await readCopy(server, room.roomId)
+        if (copy === null) continue
+        await checkCopy(copy, signers)
+        await this.#checkShown(copy)
+        copies.push(copy)
+      }
+      await this.#checkAcknowledged(room, copies)
+      checkAgreement(copies)
+    }
+    this.#throwDefects()
+  }
+
+  /** I3 and I8 for each user of the server. */
+  async #checkShown(copy: RoomCopy): Promise<void> {
+    const { server, row } = copy
+    for (const user of server.users) {
+      const shown: EventId[] = []
+      let from = ''
+      for (;;) {
+        const asked = client({ server, user }, 'GET', `/rooms/${e(row.roomId)}/messages?dir=b&limit=100${from}`)
+        await this.#time.pass(1_000)
+        const page = await asked
+        if (page.status !== 200) break
+        shown.push(...page.body.chunk.map(({ event_id }: { event_id: EventId }) => event_id))
+        if (page.body.end === undefined) break
+        from = `&from=${e(page.body.end)}`
+      }
+      await checkVisible(copy, user, shown)
+      const reader = this.#readers.find((one) => one.user === user)
+      await reader?.check(copy, shown.reverse())
+    }
+  }
+
+  /** I1: what was acknowledged is there for good. */
+  async #checkAcknowledged(room: Room, copies: readonly RoomCopy[]): Promise<void> {
+    for (const { eventId, roomId, server } of this.#acknowledged) {
+      if (roomId !== room.roomId) continue
+      const home = copies.find((copy) => copy.server === server)
+      const row = home?.events.get(eventId)
+      if (row === undefined) throw new Error(`I1: ${server.name} has lost ${eventId}`)
+      if (row.rejected) throw new Error(`I1: ${server.name} rejects its own ${eventId}`)
+      for (const copy of copies) {
+        if (copy.events.get(eventId)?.rejected !== true) continue
+        const reason = await copy.server.store.read((tx) => tx.events.rejectionReason(copy.events.get(eventId)!.nid))
+        throw new Error(`${copy.server.name} rejects ${eventId} of ${server.name}: ${reason}`)
+      }
+    }
+  }
+
+  #throwDefects(): void {
+    if (this.#defects.length > 0) throw this.#defects[0]
+  }
+
+  async coverage(): Promise<Coverage> {
+    const coverage = noCoverage()
+    const { sent, lost, repeated, cut } = this.#network.requests
+    coverage.requests = sent
+    coverage.requestsLost = lost
+    coverage.requestsRepeated = repeated
+    coverage.requestsCut = cut
+    coverage.crashes = this.#crashes
+    coverage.events = this.#acknowledged.length
+    for (const server of this.#servers) {
+      const { counters } = server.services.federation.inbound
+      coverage.softFails += counters.softFailed
+      coverage.rejections += counters.rejected
+      coverage.unRejections += counters.unrejected
+      coverage.gapFills += counters.gapsFilled
+      coverage.backfills += counters.backfilled
+    }
+    coverage.partialJoins = this.#network.requests.partialJoins
+    for (const room of this.#rooms) {
+      const copies = await Promise.all(this.#servers.map((server) => readCopy(server, room.roomId)))
+      for (const copy of copies) if (copy !== null) countForks(copy, coverage)
+    }
+    return coverage
+  }
+}
+
+function countForks({ events }: RoomCopy, coverage: Coverage): void {
+  const children = new Map<EventId, number>()
+  for (const { event } of events.values()) {
+    const states = new Set(event.prevEvents.map((eventId) => events.get(eventId)?.stateAfter))
+    if (states.size > 1) coverage.conflicts += 1
+    for (const eventId of event.prevEvents) children.set(eventId, (children.get(eventId) ?? 0) + 1)
+  }
+  for (const count of children.values()) if (count > 1) coverage.forks += 1
+}
+
+/** Servers that see each other in the room have the same room. */
+function checkAgreement(copies: readonly RoomCopy[]): void {
+  const resident = copies.filter(({ row }) => row.isResident)
+  for (const [index, one] of resident.entries()) {
+    for (const other of resident.slice(index + 1)) {
+      if (!one.servers.has(other.server.name) || !other.servers.has(one.server.name)) continue
+      const names = `${one.row.roomId} on ${other.server.name} against ${one.server.name}`
+      assertSameState(other.state, one.state, `the state of ${names}`)
+    }
+  }
+}
