@@ -1,4 +1,5 @@
 /** The composition root: store → services → endpoints → listeners. The only file that knows all of them. */
+import { X509Certificate } from 'node:crypto'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
@@ -6,6 +7,7 @@ import { rateLimits } from '#config/rate-limits.ts'
 import type { Config, Resource } from '#config/schema.ts'
 import { encodeBase64Url } from '#core/crypto.ts'
 import type { ServerName } from '#core/ids.ts'
+import { isServerName } from '#core/server-name.ts'
 import { discoverEndpoints } from '#kit/discover.ts'
 import { HttpServer } from '#kit/http-server.ts'
 import { LongPolls } from '#kit/long-polls.ts'
@@ -13,6 +15,11 @@ import { Metrics } from '#kit/metrics.ts'
 import type { Services } from '#kit/services.ts'
 import { type AccountSettings, accountServices } from '#services/accounts/account-services.ts'
 import type { RandomBytes } from '#services/accounts/secrets.ts'
+import type { FederationSettings } from '#services/federation/federation-link.ts'
+import { federationServices } from '#services/federation/federation-services.ts'
+import { loadOldSigningKeys } from '#services/federation/keys/old-signing-keys.ts'
+import { addressPolicy } from '#services/federation/transport/address-policy.ts'
+import type { FederationTransport } from '#services/federation/transport/transport.ts'
 import { Housekeeping } from '#services/housekeeping.ts'
 import { RateLimiter } from '#services/rate-limiter.ts'
 import { readingServices } from '#services/reading-services.ts'
@@ -22,6 +29,7 @@ import { loadSigningKey } from '#services/signing-key.ts'
 import { realTimers, type Timers } from '#services/timers.ts'
 import { openStore } from '#store/sql/open.ts'
 import type { Store } from '#store/store.ts'
+import packageJson from '../package.json' with { type: 'json' }
 
 /** What the program takes from the world around it; tests give their own. */
 export type Surroundings = {
@@ -32,6 +40,8 @@ export type Surroundings = {
   readonly timers?: Timers
   /** Opens the database. */
   readonly openStore?: typeof openStore
+  /** Carries requests to other servers, instead of the network. */
+  readonly transport?: FederationTransport
 }
 
 export type OpenServices = AsyncDisposable & { readonly services: Services }
@@ -84,7 +94,21 @@ export async function openServices(config: Config, surroundings: Surroundings): 
   opened.defer(() => reading.stopReading())
   const housekeeping = new Housekeeping({ store, clock, timers, onError })
   opened.defer(() => housekeeping.stop())
-  const services: Services = { clock, config, limiter, metrics, ...accounts, rooms, ...reading }
+  const federation = await federationServices({
+    store,
+    rooms,
+    reading,
+    signer,
+    clock,
+    timers,
+    randomBytes,
+    log,
+    onError,
+    settings: federationSettings(config),
+    ...(surroundings.transport !== undefined && { transport: surroundings.transport }),
+  })
+  opened.defer(() => federation.close())
+  const services: Services = { clock, config, federation, limiter, metrics, ...accounts, rooms, ...reading }
   const ending = opened.move()
   return { services, [Symbol.asyncDispose]: () => ending.disposeAsync() }
 }
@@ -114,6 +138,37 @@ function roomSettings({ rooms }: Config): RoomSettings {
   return { defaultVersion: rooms.default_version, aliasesWithoutMembership: rooms.aliases_without_membership }
 }
 
+/** Throws `StartError` for settings whose form is right and whose content isn't. */
+function federationSettings({ federation, data_dir: dataDir }: Config): FederationSettings {
+  const nameless = federation.trusted_key_servers.find((name) => !isServerName(name))
+  if (nameless !== undefined) throw new StartError(`federation.trusted_key_servers: no server name: ${nameless}`)
+  try {
+    addressPolicy(federation.allow_ip_ranges)
+  } catch (error) {
+    throw new StartError(`federation.allow_ip_ranges: ${(error as Error).message}`)
+  }
+  return {
+    serverOverrides: federation.server_overrides,
+    ca: federation.ca_file === undefined ? null : readAuthorities(federation.ca_file),
+    allowIpRanges: federation.allow_ip_ranges,
+    retry: { baseMs: federation.retry.base_ms, maxMs: federation.retry.max_ms },
+    trustedKeyServers: federation.trusted_key_servers as ServerName[],
+    oldKeys: loadOldSigningKeys(dataDir),
+    software: { name: 'Hearth', version: packageJson.version },
+  }
+}
+
+function readAuthorities(file: string): string {
+  try {
+    const pem = readFileSync(file, 'utf8')
+    // Throws where the first of them is none.
+    new X509Certificate(pem)
+    return pem
+  } catch (error) {
+    throw new StartError(`federation.ca_file: ${(error as Error).message}`)
+  }
+}
+
 /** Starts everything. Throws `StartError` for what an operator can put right. */
 export async function startServer(config: Config, surroundings: Surroundings): Promise<RunningServer> {
   await using started = new AsyncDisposableStack()
@@ -131,6 +186,7 @@ export async function startServer(config: Config, surroundings: Surroundings): P
       endpoints: found.filter(({ resource }) => listener.resources.includes(resource)).map(({ endpoint }) => endpoint),
       services,
       authenticate: (token, origin) => services.sessions.authenticate(token, origin),
+      authenticateServer: (request) => services.federation.requestAuthenticator.authenticate(request),
       limiter: services.limiter,
       longPolls,
       log: surroundings.log,

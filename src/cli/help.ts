@@ -8,6 +8,8 @@ export const HELP = `Hearth, a Matrix homeserver
       --admin                   the account may administer the server
   hearth room make-admin ROOM USER
                                 give a user in a room the power that another user of this server holds there
+  hearth federation check NAME  say whether another server can be reached, and if not, why
+      --json                    the same for programs
   hearth version
   hearth help
 

@@ -4,6 +4,7 @@ import { loadConfig } from '#config/load.ts'
 import { ConfigError } from '#config/problems.ts'
 import { MatrixError } from '#core/matrix-error.ts'
 import { StartError } from '../server.ts'
+import { checkFederation } from './federation-check.ts'
 import { HELP } from './help.ts'
 import type { Io } from './io.ts'
 import { makeRoomAdmin } from './room-make-admin.ts'
@@ -19,6 +20,7 @@ const OPTIONS = {
   password: { type: 'string' },
   'password-stdin': { type: 'boolean' },
   admin: { type: 'boolean' },
+  json: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
 } as const
 
@@ -61,6 +63,9 @@ async function dispatch(args: readonly string[], io: Io): Promise<number> {
       if (name === undefined || other === undefined)
         throw new UsageError('hearth room make-admin needs a room and a user')
       return makeRoomAdmin(config(), io, name, other)
+    case 'federation check':
+      if (name === undefined) throw new UsageError('hearth federation check needs the name of a server')
+      return checkFederation(config(), io, { server: name, json: values.json === true })
     case 'version':
       io.print(VERSION)
       return 0
@@ -73,7 +78,7 @@ async function dispatch(args: readonly string[], io: Io): Promise<number> {
 }
 
 /** How many words follow the first one, the second word of a command included. */
-const WORDS_MAX: Readonly<Record<string, number>> = { config: 1, user: 2, room: 3 }
+const WORDS_MAX: Readonly<Record<string, number>> = { config: 1, user: 2, room: 3, federation: 2 }
 
 /** The command in one or two words, and what it is about. */
 function commandOf(positionals: readonly string[]): [command: string, ...about: (string | undefined)[]] {

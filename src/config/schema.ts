@@ -81,7 +81,7 @@ const federation = Type.Object(
     trusted_key_servers: Type.Array(Type.String(), { default: [], description: 'Servers asked for others’ keys.' }),
     device_names: flag(false, 'Tell other servers the names of users’ devices.'),
   },
-  { default: {}, description: 'Talking to other homeservers.', ...LATER },
+  { default: {}, description: 'Talking to other homeservers.' },
 )
 
 const outbound = Type.Object(

@@ -4,6 +4,8 @@ import type { Store } from '#store/store.ts'
 /** How long a client may repeat a send under the same transaction id and get the same event. */
 export const TRANSACTIONS_KEPT_MS = 24 * 3_600_000
 const ROUND_MS = 3_600_000
+/** After so long without anybody wanting to reach a server, that it couldn't be reached is forgotten. */
+const FAILURES_KEPT_MS = 30 * 24 * 3_600_000
 
 type Deps = {
   readonly store: Store
@@ -40,6 +42,7 @@ export class Housekeeping {
     await this.#deps.store.write(async (tx) => {
       await tx.events.forgetTransactions(now - TRANSACTIONS_KEPT_MS)
       await tx.uiaSessions.deleteExpired(now)
+      await tx.destinations.deleteFailingBefore(now - FAILURES_KEPT_MS)
     })
   }
 }

@@ -68,7 +68,8 @@ export function endpointServer(
       const answer = await route.runner.run({
         params: pathParameters(route.path, path),
         queryString,
-        authorization: request.authorization ?? undefined,
+        uri: request.uri,
+        authorization: request.authorization === null ? [] : [request.authorization],
         body: Buffer.from(request.body ?? ''),
         signal: new AbortController().signal,
         ip: '127.0.0.1',

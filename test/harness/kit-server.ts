@@ -1,9 +1,9 @@
 /** An HTTP server with chosen endpoints and nothing behind them, for tests of the kit. */
 import { pino } from 'pino'
 import { RATE_LIMITS, type RateLimits } from '#config/rate-limits.ts'
-import type { DeviceId, UserId } from '#core/ids.ts'
+import type { DeviceId, ServerName, UserId } from '#core/ids.ts'
 import { unknownToken } from '#core/matrix-error.ts'
-import type { Authenticate } from '#kit/caller.ts'
+import type { Authenticate, AuthenticateServer } from '#kit/caller.ts'
 import type { Endpoint } from '#kit/endpoint.ts'
 import { HttpServer } from '#kit/http-server.ts'
 import { LongPolls } from '#kit/long-polls.ts'
@@ -38,7 +38,11 @@ export const authenticateByName: Authenticate = async (token) => {
 
 export async function startKitServer(
   endpoints: readonly Endpoint[],
-  options: { limits?: Partial<RateLimits>; trustedProxies?: readonly string[] } = {},
+  options: {
+    limits?: Partial<RateLimits>
+    trustedProxies?: readonly string[]
+    authenticateServer?: AuthenticateServer
+  } = {},
 ): Promise<KitServer> {
   let now = 1_000_000
   const logged: string[] = []
@@ -48,6 +52,7 @@ export async function startKitServer(
     // The endpoints of these tests ask nothing of the services.
     services: {} as Services,
     authenticate: authenticateByName,
+    authenticateServer: options.authenticateServer ?? (async () => 'other.example' as ServerName),
     limiter: new RateLimiter({ limits: { ...RATE_LIMITS, ...options.limits }, clock: () => now }),
     log: pino({ level: 'debug' }, { write: (line: string) => logged.push(line) }),
     metrics,

@@ -21,7 +21,7 @@ export async function authenticateRequest(
   origin: Origin,
   authenticate: Authenticate,
 ): Promise<Caller | null> {
-  if (auth === 'none') return null
+  if (auth === 'none' || auth === 'server') return null
   if (token === null) {
     if (auth === 'optional') return null
     throw new MatrixError('M_MISSING_TOKEN', 'Missing access token')

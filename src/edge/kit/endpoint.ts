@@ -1,6 +1,7 @@
 /** How an endpoint is written: its contract as data, and a function that gets only checked input. */
 import type { Static, TObject, TProperties, TSchema } from 'typebox'
 import type { RateLimitName } from '#config/rate-limits.ts'
+import type { ServerName } from '#core/ids.ts'
 import type { Answer } from '#kit/answer.ts'
 import type { Origin } from '#kit/caller.ts'
 import type { Services } from '#kit/services.ts'
@@ -8,16 +9,21 @@ import type { Caller } from '#services/accounts/caller.ts'
 
 export type Method = 'GET' | 'PUT' | 'POST' | 'DELETE'
 
-/** `user` refuses guests (403 `M_GUEST_ACCESS_FORBIDDEN`); `optional` lets a request without a token pass. */
-export type Auth = 'none' | 'optional' | 'user' | 'user-or-guest'
+/**
+ * `user` refuses guests (403 `M_GUEST_ACCESS_FORBIDDEN`); `optional` lets a request without a token pass; `server` takes
+ * requests that another server signed.
+ */
+export type Auth = 'none' | 'optional' | 'user' | 'user-or-guest' | 'server'
 
-type CallerOf<A extends Auth> = A extends 'none' ? null : A extends 'optional' ? Caller | null : Caller
+type CallerOf<A extends Auth> = A extends 'none' | 'server' ? null : A extends 'optional' ? Caller | null : Caller
 
 export type Input<A extends Auth, P extends TProperties, Q extends TProperties, B extends TSchema> = {
   readonly params: Static<TObject<P>>
   readonly query: Static<TObject<Q>>
   readonly body: Static<B>
   readonly caller: CallerOf<A>
+  /** The server that signed the request. */
+  readonly origin: A extends 'server' ? ServerName : null
   /** Aborts when the client goes away (reason `'gone'`) or the server stops (`'stopping'`): then answer at once. */
   readonly signal: AbortSignal
 } & Origin
@@ -40,7 +46,10 @@ type Contract<A extends Auth, P extends TProperties, Q extends TProperties, B ex
   readonly query?: Q
   /** Where absent, a body is read and ignored. An empty one of POST or DELETE counts as `{}` if the schema takes that. */
   readonly body?: B
-  /** `lossless` keeps numbers that JavaScript would change as raw JSON: for bodies that hold event content. */
+  /**
+   * `lossless` keeps numbers that JavaScript would change as raw JSON: for bodies that hold event content. What servers
+   * send is always read like that.
+   */
   readonly numbers?: 'plain' | 'lossless'
   /** `form` reads `application/x-www-form-urlencoded` by the grammar of the query: for our own pages. */
   readonly bodyFormat?: 'json' | 'form'
@@ -73,11 +82,14 @@ export type AnyInput = {
   readonly query: unknown
   readonly body: unknown
   readonly caller: Caller | null
+  readonly origin: ServerName | null
   readonly signal: AbortSignal
 } & Origin
 
 /** The largest JSON body of the client API unless an endpoint says otherwise. */
 export const BODY_BYTES_MAX = 1024 * 1024
+/** The largest body that another server may send. */
+export const FEDERATION_BODY_BYTES_MAX = 12.5 * 1024 * 1024
 
 /** Declares an endpoint; the types of `handle`'s input follow from the schemas. Default-export the result. */
 export function endpoint<
@@ -98,7 +110,7 @@ export function endpoint<
     body: contract.body ?? null,
     numbers: contract.numbers ?? 'plain',
     bodyFormat: contract.bodyFormat ?? 'json',
-    bodyBytesMax: contract.bodyBytesMax ?? BODY_BYTES_MAX,
+    bodyBytesMax: contract.bodyBytesMax ?? (contract.auth === 'server' ? FEDERATION_BODY_BYTES_MAX : BODY_BYTES_MAX),
     longPoll: contract.longPoll ?? false,
     handle: contract.handle as Endpoint['handle'],
   }

@@ -166,7 +166,8 @@ export class HttpServer {
       return await runner.run({
         params: request.params as Readonly<Record<string, string | undefined>>,
         queryString: splitUrl(request).query,
-        authorization: request.headers.authorization,
+        uri: request.raw.url ?? '',
+        authorization: request.raw.headersDistinct['authorization'] ?? [],
         body: (request.body as Uint8Array | undefined) ?? NO_BODY,
         signal: request.abort.signal,
         ip: request.ip,

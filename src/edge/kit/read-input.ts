@@ -1,7 +1,8 @@
 /** Turns the parts of a request into an endpoint's checked input, or throws the specification's error. */
 import { type TProperties, type TSchema, Type } from 'typebox'
 import { Compile, type Validator } from 'typebox/compile'
-import { CLIENT_DEPTH_MAX, parseJson } from '#core/json/parse.ts'
+import { CLIENT_DEPTH_MAX, EVENT_DEPTH_MAX, parseJson } from '#core/json/parse.ts'
+import type { JsonValue } from '#core/json/value.ts'
 import { badJson, invalidParam, MatrixError, missingParam } from '#core/matrix-error.ts'
 import type { Endpoint } from '#kit/endpoint.ts'
 import { parseQueryString, type RawQuery, readFields } from '#kit/query-string.ts'
@@ -10,6 +11,8 @@ export type InputReader = {
   params(raw: Readonly<Record<string, string | undefined>>): unknown
   query(raw: RawQuery): unknown
   body(bytes: Uint8Array): unknown
+  /** `body` for what is parsed already; undefined where no bytes came. */
+  parsedBody(value: JsonValue | undefined): unknown
 }
 
 const notJson = (message: string) => new MatrixError('M_NOT_JSON', message)
@@ -21,7 +24,7 @@ export function inputReader(endpoint: Endpoint): InputReader {
   return {
     params: (raw) => params(raw),
     query: (raw) => query(readFields(raw, endpoint.query)),
-    body: endpoint.body === null ? () => undefined : bodyReader(endpoint, endpoint.body),
+    ...(endpoint.body === null ? NO_BODY : bodyReader(endpoint, endpoint.body)),
   }
 }
 
@@ -34,17 +37,27 @@ function fieldsReader(fields: TProperties): (values: object) => unknown {
   }
 }
 
-function bodyReader(endpoint: Endpoint, schema: TSchema): (bytes: Uint8Array) => unknown {
+const NO_BODY: BodyReader = { body: () => undefined, parsedBody: () => undefined }
+
+/** The content of a signed request; undefined for no body. Throws `M_NOT_JSON` or `M_BAD_JSON`. */
+export function signedContent(bytes: Uint8Array): JsonValue | undefined {
+  return bytes.length === 0 ? undefined : parseJson(bytes, { depthMax: EVENT_DEPTH_MAX, lossless: true })
+}
+
+type BodyReader = Pick<InputReader, 'body' | 'parsedBody'>
+
+function bodyReader(endpoint: Endpoint, schema: TSchema): BodyReader {
   const validator = Compile(schema)
   const parse = bodyParser(endpoint, schema)
   // A PUT replaces something: there an empty body is a mistake, never "no options".
   const emptyIsObject = (endpoint.method === 'POST' || endpoint.method === 'DELETE') && validator.Check({})
-  return (bytes) => {
-    if (bytes.length === 0 && !emptyIsObject) throw notJson('The request has no body')
-    const value = bytes.length === 0 ? {} : parse(bytes)
+  const parsedBody = (parsed: unknown) => {
+    if (parsed === undefined && !emptyIsObject) throw notJson('The request has no body')
+    const value = parsed === undefined ? {} : parsed
     if (!validator.Check(value)) throw bodyError(validator, value)
     return value
   }
+  return { body: (bytes) => parsedBody(bytes.length === 0 ? undefined : parse(bytes)), parsedBody }
 }
 
 function bodyParser(endpoint: Endpoint, schema: TSchema): (bytes: Uint8Array) => unknown {

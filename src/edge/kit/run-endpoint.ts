@@ -1,12 +1,13 @@
 /** One request through one endpoint: who, how often, what, then the handler. */
 
+import type { JsonValue } from '#core/json/value.ts'
 import { Answer } from '#kit/answer.ts'
 import { accessToken, authenticateRequest } from '#kit/authentication.ts'
-import type { Authenticate, Origin } from '#kit/caller.ts'
+import type { Authenticate, AuthenticateServer, Origin } from '#kit/caller.ts'
 import type { Endpoint } from '#kit/endpoint.ts'
 import type { LongPolls } from '#kit/long-polls.ts'
 import { parseQueryString } from '#kit/query-string.ts'
-import { type InputReader, inputReader } from '#kit/read-input.ts'
+import { type InputReader, inputReader, signedContent } from '#kit/read-input.ts'
 import { addressKey } from '#kit/request-address.ts'
 import type { Services } from '#kit/services.ts'
 import type { RateLimiter } from '#services/rate-limiter.ts'
@@ -14,6 +15,7 @@ import type { RateLimiter } from '#services/rate-limiter.ts'
 export type RunDeps = {
   readonly services: Services
   readonly authenticate: Authenticate
+  readonly authenticateServer: AuthenticateServer
   readonly limiter: RateLimiter
   readonly longPolls: LongPolls
 }
@@ -23,7 +25,10 @@ export type RawRequest = Origin & {
   readonly params: Readonly<Record<string, string | undefined>>
   /** What follows the '?', still encoded. */
   readonly queryString: string
-  readonly authorization: string | undefined
+  /** Path and query as they came. */
+  readonly uri: string
+  /** Each header of that name. */
+  readonly authorization: readonly string[]
   readonly body: Uint8Array
   readonly signal: AbortSignal
 }
@@ -41,11 +46,33 @@ export class EndpointRunner {
 
   /** Throws `MatrixError` for expected failures. */
   async run(request: RawRequest): Promise<Answer> {
+    return this.endpoint.auth === 'server' ? this.#runForServer(request) : this.#runForClient(request)
+  }
+
+  async #runForServer(request: RawRequest): Promise<Answer> {
+    const { endpoint } = this
+    const { services, authenticateServer, limiter } = this.#deps
+    const { uri, authorization, ip, userAgent, signal } = request
+    const parsed: { content?: JsonValue | undefined } = {}
+    const content = () => {
+      parsed.content = signedContent(request.body)
+      return parsed.content
+    }
+    const origin = await authenticateServer({ method: endpoint.method, uri, authorization, content })
+    if (endpoint.rateLimit !== false) limiter.take(endpoint.rateLimit, origin)
+    const params = this.#reader.params(request.params)
+    const query = this.#reader.query(parseQueryString(request.queryString))
+    const body = this.#reader.parsedBody(parsed.content)
+    const input = { params, query, body, caller: null, origin, signal, ip, userAgent }
+    return asAnswer(await endpoint.handle(input, services))
+  }
+
+  async #runForClient(request: RawRequest): Promise<Answer> {
     const { endpoint } = this
     const { services, authenticate, limiter, longPolls } = this.#deps
     const { ip, userAgent, signal } = request
     const query = parseQueryString(request.queryString)
-    const token = accessToken(request.authorization, query)
+    const token = accessToken(request.authorization[0], query)
     const caller = await authenticateRequest(endpoint.auth, token, { ip, userAgent }, authenticate)
     if (endpoint.rateLimit !== false) limiter.take(endpoint.rateLimit, caller?.userId ?? addressKey(ip))
     const input = {
@@ -53,6 +80,7 @@ export class EndpointRunner {
       query: this.#reader.query(query),
       body: this.#reader.body(request.body),
       caller,
+      origin: null,
       signal,
       ip,
       userAgent,
@@ -61,8 +89,12 @@ export class EndpointRunner {
       endpoint.longPoll && caller !== null
         ? await longPolls.run(caller, signal, async (signal) => endpoint.handle({ ...input, signal }, services))
         : await endpoint.handle(input, services)
-    return answer instanceof Answer ? answer : new Answer(200, JSON_HEADERS, JSON.stringify(answer))
+    return asAnswer(answer)
   }
+}
+
+function asAnswer(answer: object): Answer {
+  return answer instanceof Answer ? answer : new Answer(200, JSON_HEADERS, JSON.stringify(answer))
 }
 
 const JSON_HEADERS = Object.freeze({ 'content-type': 'application/json' })

@@ -1,6 +1,7 @@
 import type { Config } from '#config/schema.ts'
 import type { Metrics } from '#kit/metrics.ts'
 import type { AccountServices } from '#services/accounts/account-services.ts'
+import type { FederationServices } from '#services/federation/federation-services.ts'
 import type { RateLimiter } from '#services/rate-limiter.ts'
 import type { ReadingServices } from '#services/reading-services.ts'
 import type { RoomServices } from '#services/rooms/room-services.ts'
@@ -12,6 +13,7 @@ import type { RoomServices } from '#services/rooms/room-services.ts'
 export interface Services extends AccountServices, ReadingServices {
   readonly clock: () => number
   readonly config: Config
+  readonly federation: FederationServices
   readonly limiter: RateLimiter
   readonly metrics: Metrics
   readonly rooms: RoomServices

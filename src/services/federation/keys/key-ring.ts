@@ -123,6 +123,11 @@ export class KeyRing {
     await this.#within(DIRECT_MS_MAX, work)
   }
 
+  /** Resolves when no answer is awaited any more. */
+  async idle(): Promise<void> {
+    await Promise.allSettled(this.#fetching.values())
+  }
+
   async #askServers(wants: readonly KeyWant[], relearn: () => Promise<void>): Promise<void> {
     const servers = new Set(wants.map(({ server }) => server))
     const asked = [...servers].filter((server) => this.#pauses.allows(server))
@@ -209,8 +214,8 @@ export class KeyRing {
       if (open().length === 0 || signal?.aborted) return
       await this.#askNotary(supplier, open(), signal, (keys) => {
         const before = rows.get(keys.server) ?? []
-        const added = keyRows(keys, this.#deps.clock()).filter(
-          ({ keyId }) => !before.some((row) => row.keyId === keyId),
+        const added = keyRows(keys, this.#deps.clock()).filter(({ keyId, key }) =>
+          before.every((row) => row.keyId !== keyId || encodeBase64(row.key) === encodeBase64(key)),
         )
         rows.set(keys.server, [...before, ...added])
       })

@@ -34,7 +34,13 @@ let folder: string
 let store: Store
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'hearth-client-'))
-  store = await openStore({ serverName: 'us.example' as ServerName, database: 'sqlite', dataDir: folder, clock: () => 0, log: QUIET_LOG })
+  store = await openStore({
+    serverName: 'us.example' as ServerName,
+    database: 'sqlite',
+    dataDir: folder,
+    clock: () => 0,
+    log: QUIET_LOG,
+  })
 })
 after(async () => {
   await store[Symbol.asyncDispose]()

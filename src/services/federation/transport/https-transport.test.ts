@@ -38,6 +38,7 @@ const ADDRESSES: Readonly<Record<string, readonly string[]>> = {
 }
 
 function makeTransport(allowed: readonly string[], ca: string | null): HttpsTransport {
+  const context = trustedAuthorities(ca)
   connections = new PeerConnections({
     mayConnect: addressPolicy(allowed),
     async lookup(host) {
@@ -45,7 +46,7 @@ function makeTransport(allowed: readonly string[], ca: string | null): HttpsTran
       if (found === undefined) throw new Error(`ENOTFOUND ${host}`)
       return found.map((address) => ({ address, family: 4 }))
     },
-    secureContext: trustedAuthorities(ca),
+    secureContext: () => context,
     connectTimeoutMs: 5_000,
   })
   closers.push(

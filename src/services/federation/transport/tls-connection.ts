@@ -21,7 +21,7 @@ export type ConnectionRules = {
   readonly mayConnect: AddressPolicy
   readonly lookup: LookupAll
   /** Whose certificates are believed. */
-  readonly secureContext: SecureContext
+  readonly secureContext: () => SecureContext
   readonly connectTimeoutMs: number
 }
 
@@ -43,7 +43,7 @@ export function connectTls(
   const socket = connect({
     host,
     port,
-    secureContext,
+    secureContext: secureContext(),
     ALPNProtocols: ['http/1.1'],
     rejectUnauthorized: true,
     lookup: guardedLookup(lookup, mayConnect),
