@@ -23,6 +23,8 @@ type Deps = {
   readonly context: RoomContext
   readonly signatures: EventSignatures
   readonly take: TakeEvent
+  /** "The resident server must also send the event to other servers participating in the room." */
+  readonly passOn: (row: EventRow) => Promise<void>
 }
 
 /**
@@ -61,7 +63,9 @@ export class SentMemberships {
     const event = readSentEvent(sent, membership, rules)
     // Before anything of ours is put under it.
     await this.#deps.signatures.checkSignedBy(event, sent.origin)
-    return this.#deps.take(await this.#vouchedFor(event), sent.origin)
+    const row = await this.#deps.take(await this.#vouchedFor(event), sent.origin)
+    await this.#deps.passOn(row)
+    return row
   }
 
   /**

@@ -1,0 +1,74 @@
+import type { Ingest } from '#services/federation/inbound/ingest.ts'
+import type { EventVerifier } from '#services/federation/keys/event-verifier.ts'
+import { EventSignatures } from '#services/federation/membership/event-signatures.ts'
+import { Handshakes } from '#services/federation/membership/handshakes.ts'
+import { IncomingInvites } from '#services/federation/membership/incoming-invites.ts'
+import { JoinImport } from '#services/federation/membership/join-import.ts'
+import { MemberTemplates } from '#services/federation/membership/member-templates.ts'
+import { OutgoingInvites } from '#services/federation/membership/outgoing-invites.ts'
+import { OutsideEvents } from '#services/federation/membership/outside-events.ts'
+import { PartialStates } from '#services/federation/membership/partial-states.ts'
+import { RemoteMemberships } from '#services/federation/membership/remote-memberships.ts'
+import { SentMemberships } from '#services/federation/membership/sent-memberships.ts'
+import { takeEventBy } from '#services/federation/membership/take-event.ts'
+import { ThirdPartyInvites } from '#services/federation/membership/third-party-invites.ts'
+import type { FederationClient } from '#services/federation/transport/federation-client.ts'
+import type { RoomMemberships } from '#services/rooms/memberships.ts'
+import type { RoomContext } from '#services/rooms/room-context.ts'
+import type { Timers } from '#services/timers.ts'
+import type { EventRow } from '#store/types/events.ts'
+
+/** Memberships across servers, in both directions. */
+export interface FederationMembershipServices {
+  readonly memberTemplates: MemberTemplates
+  readonly sentMemberships: SentMemberships
+  readonly incomingInvites: IncomingInvites
+  readonly thirdPartyInvites: ThirdPartyInvites
+  readonly remoteMemberships: RemoteMemberships
+  readonly outsideEvents: OutsideEvents
+  readonly partialStates: PartialStates
+}
+
+type Deps = {
+  readonly context: RoomContext
+  readonly memberships: RoomMemberships
+  readonly client: FederationClient
+  readonly verifier: Pick<EventVerifier, 'verify'>
+  readonly ingest: Ingest
+  readonly timers: Timers
+  /** Sends an event on that another server's user made, and that came in by way of this server alone. */
+  readonly passOn: (row: EventRow) => Promise<void>
+  readonly onError: (error: unknown) => void
+}
+
+/** Makes them all. `partialStates.resume()` is for the caller, when everything stands. */
+export function federationMembershipServices(deps: Deps): FederationMembershipServices {
+  const { context, memberships, client, verifier, ingest, timers, passOn, onError } = deps
+  const signatures = new EventSignatures((event, server) => verifier.verify(event, server))
+  const take = takeEventBy(ingest, context.store)
+  const outsideEvents = new OutsideEvents({ context, signatures })
+  const invites = new OutgoingInvites({ context, client, signatures, take })
+  const { gatherer } = ingest
+  const onComplete = ingest.arrived.bind(ingest)
+  const partialStates = new PartialStates({ context, gatherer, timers, onComplete, onError })
+  const onPartial = partialStates.complete.bind(partialStates)
+  const joinImport = new JoinImport({ context, ingest, take, onPartial })
+  const { signer, newLocalpart } = context
+  const handshakes = new Handshakes({ client, signer, newLocalpart })
+  return {
+    memberTemplates: new MemberTemplates(context),
+    sentMemberships: new SentMemberships({ context, signatures, take, passOn }),
+    incomingInvites: new IncomingInvites({ context, signatures }),
+    thirdPartyInvites: new ThirdPartyInvites({ context, invites }),
+    remoteMemberships: new RemoteMemberships({
+      context,
+      memberships,
+      handshakes,
+      joinImport,
+      outside: outsideEvents,
+      invites,
+    }),
+    outsideEvents,
+    partialStates,
+  }
+}

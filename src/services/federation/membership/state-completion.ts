@@ -1,0 +1,127 @@
+/** What is done when a room's full state has come: everything since the join is judged again with it. */
+import { requiredSignatures } from '#core/event/sign.ts'
+import { createEventIdOf, type EventId } from '#core/ids.ts'
+import type { InboundRoom } from '#services/federation/inbound/inbound-room.ts'
+import { checkAuthEvents } from '#services/rooms/pipeline/check-auth-events.ts'
+import { checkState } from '#services/rooms/pipeline/check-state.ts'
+import { readAuthState } from '#services/rooms/pipeline/received-state.ts'
+import { stateBefore } from '#services/rooms/pipeline/state-before.ts'
+import { ACCEPT, type Verdict } from '#services/rooms/pipeline/verdict.ts'
+import type { RoomContext } from '#services/rooms/room-context.ts'
+import type { EventNid, EventRow, NewEvent } from '#store/types/events.ts'
+import type { StateId } from '#store/types/state.ts'
+
+/** Events that are read at once. */
+const READ_EVENTS_MAX = 200
+
+const VERDICTS: Readonly<Record<string, NewEvent['verdict']>> = { 'soft-fail': 'soft-failed', reject: 'rejected' }
+
+/**
+ * Puts the full state before the join in the place of what was known of it, judges the join and all that came after it
+ * again, and makes the room whole. Written in steps that can be taken again after a crash; only the last one ends the
+ * partial state. False, with nothing written, where the join would not stand on that state.
+ */
+export function completeState(
+  context: RoomContext,
+  room: InboundRoom,
+  joinEvent: EventId,
+  full: StateId,
+): Promise<boolean> {
+  return context.queues.inTurn(room.roomId, () => new Completion(context, room, full).run(joinEvent))
+}
+
+class Completion {
+  readonly #context: RoomContext
+  readonly #room: InboundRoom
+  readonly #full: StateId
+  /** Accepted events that no other accepted one cites, with the states after them. */
+  readonly #leaves = new Map<EventNid, StateId>()
+  #current: StateId
+
+  constructor(context: RoomContext, room: InboundRoom, full: StateId) {
+    this.#context = context
+    this.#room = room
+    this.#full = full
+    this.#current = full
+  }
+
+  async run(joinEvent: EventId): Promise<boolean> {
+    const { store } = this.#context
+    const join = await store.read((tx) => tx.events.byId(joinEvent))
+    if (join === null || join.position === null) return false
+    if ((await this.#verdict(join, this.#full)).outcome !== 'accept') return false
+    let after = join.position - 1
+    for (;;) {
+      const from = after
+      const rows = await store.read((tx) =>
+        tx.events.receivedBetween(this.#room.nid, from, Number.MAX_SAFE_INTEGER, READ_EVENTS_MAX),
+      )
+      for (const row of rows) await this.#judgeAgain(row, row.nid === join.nid)
+      const last = rows.at(-1)
+      if (last?.position == null) break
+      after = last.position
+    }
+    await store.write(async (tx) => {
+      const expectedHeadSeq = await tx.rooms.replaceExtremities(this.#room.nid, [...this.#leaves.keys()])
+      await tx.events.append({ roomNid: this.#room.nid, expectedHeadSeq, events: [], currentState: this.#current })
+      await tx.rooms.setPartial(this.#room.nid, null)
+    })
+    return true
+  }
+
+  async #judgeAgain(row: EventRow, isJoin: boolean): Promise<void> {
+    const { store } = this.#context
+    const { cited, isComplete } = await this.#previous(row)
+    const states = isJoin ? [this.#full] : cited.map(({ stateAfter }) => stateAfter)
+    // What other servers said of the state before it, where it cites what isn't here.
+    if (!isComplete && !isJoin) states.push(row.stateBefore)
+    const before = await this.#resolved(states)
+    const verdict = await this.#verdict(row, before)
+    await store.write((tx) =>
+      verdict.outcome === 'soft-fail' || verdict.outcome === 'reject'
+        ? tx.events.rejudge(row.nid, VERDICTS[verdict.outcome]!, `${verdict.rule}: ${verdict.reason}`, before)
+        : tx.events.rejudge(row.nid, 'accepted', undefined, before),
+    )
+    if (verdict.outcome !== 'accept') return
+    for (const { nid } of cited) this.#leaves.delete(nid)
+    const judged = await store.read((tx) => tx.events.byNids([row.nid]))
+    this.#leaves.set(row.nid, judged.get(row.nid)!.stateAfter)
+    this.#current = await this.#resolved([...this.#leaves.values()])
+  }
+
+  /** The events that one cites, as they have been judged by now. */
+  async #previous({ nid, event }: EventRow): Promise<{ cited: EventRow[]; isComplete: boolean }> {
+    return this.#context.store.read(async (tx) => {
+      const nids = (await tx.events.prevOf([nid])).get(nid) ?? []
+      const rows = [...(await tx.events.byNids(nids)).values()].filter(({ rank }) => rank !== null)
+      return { cited: rows, isComplete: rows.length === event.prevEvents.length }
+    })
+  }
+
+  #resolved(states: readonly StateId[]): Promise<StateId> {
+    return stateBefore(this.#context.store, this.#room.nid, this.#room.rules, states)
+  }
+
+  async #verdict({ event, rejected }: EventRow, before: StateId): Promise<Verdict> {
+    const { store } = this.#context
+    const { auth, create } = await store.read(async (tx) => ({
+      auth: await tx.events.byIds(event.authEvents),
+      create: event.rules.roomIdIsCreateHash ? await tx.events.byId(createEventIdOf(event.roomId)) : null,
+    }))
+    const missing = { outcome: 'reject', rule: 'auth_events', reason: 'auth events are missing' } as const
+    if (auth.length < event.authEvents.length) return rejected ? missing : ACCEPT
+    const refused = new Set(auth.filter((row) => row.rejected).map((row) => row.event.eventId))
+    const authorised = checkAuthEvents(event, {
+      authEvents: auth.map((row) => row.event),
+      create: create === null || create.rejected ? undefined : create.event,
+      isRejected: (eventId) => refused.has(eventId),
+      isSignedBy: (server) => requiredSignatures(event).has(server),
+    })
+    if (authorised.outcome !== 'accept') return authorised
+    const [then, now] = await store.read(async (tx) => {
+      const then = await readAuthState(tx, before, event)
+      return [then, before === this.#current ? then : await readAuthState(tx, this.#current, event)] as const
+    })
+    return checkState(event, then, now)
+  }
+}
