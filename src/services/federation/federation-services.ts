@@ -4,6 +4,13 @@ import { Edus } from '#services/federation/inbound/edus.ts'
 import { Fetcher } from '#services/federation/inbound/fetcher.ts'
 import { Ingest } from '#services/federation/inbound/ingest.ts'
 import { Transactions } from '#services/federation/inbound/transactions.ts'
+import {
+  type FederationMembershipServices,
+  federationMembershipServices,
+} from '#services/federation/membership/federation-membership-services.ts'
+import { passOnBy } from '#services/federation/membership/pass-on.ts'
+import { type FederationReadServices, federationReadServices } from '#services/federation/reads/read-services.ts'
+import type { Profiles } from '#services/profiles/profiles.ts'
 import type { ReadingServices } from '#services/reading-services.ts'
 import type { RoomServices } from '#services/rooms/room-services.ts'
 
@@ -15,11 +22,18 @@ export interface FederationServices extends FederationLink {
   readonly inbound: Ingest
   /** What other servers send. */
   readonly transactions: Transactions
+  /** Memberships across servers. */
+  readonly memberships: FederationMembershipServices
+  /** What other servers read here, and what users of this one read elsewhere. */
+  readonly reads: FederationReadServices
 }
 
 type Deps = Parameters<typeof federationLink>[0] & {
   readonly rooms: RoomServices
-  readonly reading: Pick<ReadingServices, 'typing' | 'presence'>
+  readonly reading: Pick<ReadingServices, 'typing' | 'presence' | 'timeline'>
+  readonly profiles: Profiles
+  /** Whether other servers are told what users call their devices. */
+  readonly tellsDeviceNames: boolean
 }
 
 /** Makes them all, and goes on with what an earlier run left. Throws RangeError for address ranges that are none. */
@@ -39,16 +53,39 @@ export async function federationServices(deps: Deps): Promise<FederationServices
     timers,
     retry: settings.retry,
     onError,
+    onOutsideEvent: (event) => memberships.outsideEvents.ended(event),
+  })
+  const memberships: FederationMembershipServices = federationMembershipServices({
+    context: deps.rooms.context,
+    memberships: deps.rooms.memberships,
+    client: link.client,
+    verifier: link.eventVerifier,
+    ingest: inbound,
+    timers,
+    passOn: passOnBy(store, serverName, () => {}),
+    onError,
   })
   const edus = new Edus({ store, typing: reading.typing, presence: reading.presence, onError })
   const transactions = new Transactions({ store, ingest: inbound, edus })
+  const reads = federationReadServices({
+    ...deps,
+    serverName,
+    client: link.client,
+    fetcher,
+    ingest: inbound,
+    timeline: reading.timeline,
+  })
   await inbound.resume()
+  await memberships.partialStates.resume()
   return {
     ...link,
     fetcher,
     inbound,
     transactions,
+    memberships,
+    reads,
     async close() {
+      await memberships.partialStates.close()
       await inbound.close()
       await link.close()
     },

@@ -1,4 +1,7 @@
 import type { ServerName } from '#core/ids.ts'
+import { HistoryFiller, type HistoryIngest } from '#services/federation/history/history-filler.ts'
+import { RoomHistory } from '#services/federation/history/room-history.ts'
+import type { Fetcher } from '#services/federation/inbound/fetcher.ts'
 import { RemoteAliases } from '#services/federation/lookups/remote-aliases.ts'
 import { RemoteDirectories } from '#services/federation/lookups/remote-directories.ts'
 import { RemoteProfiles } from '#services/federation/lookups/remote-profiles.ts'
@@ -11,6 +14,7 @@ import { SpaceHierarchy } from '#services/federation/spaces/space-hierarchy.ts'
 import { SpaceReads } from '#services/federation/spaces/space-reads.ts'
 import type { FederationClient } from '#services/federation/transport/federation-client.ts'
 import type { Profiles } from '#services/profiles/profiles.ts'
+import type { Timeline } from '#services/timeline/timeline.ts'
 import type { Store } from '#store/store.ts'
 
 /** What other servers may read here, and what this one reads elsewhere for its users. */
@@ -24,13 +28,17 @@ export interface FederationReadServices {
   readonly remoteDirectories: RemoteDirectories
   readonly roomLookup: RoomLookup
   readonly spaceHierarchy: SpaceHierarchy
+  readonly roomHistory: RoomHistory
 }
 
 type Deps = {
   readonly store: Store
   readonly serverName: ServerName
   readonly client: Pick<FederationClient, 'request'>
+  readonly fetcher: Fetcher
+  readonly ingest: HistoryIngest
   readonly profiles: Profiles
+  readonly timeline: Timeline
   readonly clock: () => number
   /** Whether other servers are told what users call their devices. */
   readonly tellsDeviceNames: boolean
@@ -50,5 +58,6 @@ export function federationReadServices(deps: Deps): FederationReadServices {
     remoteDirectories: new RemoteDirectories(deps),
     roomLookup,
     spaceHierarchy: new SpaceHierarchy({ rooms: roomLookup, clock: deps.clock }),
+    roomHistory: new RoomHistory({ ...deps, filler: new HistoryFiller(deps) }),
   }
 }
