@@ -1,0 +1,149 @@
+import { type ServerName, serverOf } from '#core/ids.ts'
+import type { DueEvent } from '#services/federation/outbound/due-event.ts'
+import type { ReceiptNews } from '#services/federation/outbound/pending-edus.ts'
+import type { Recipients } from '#services/federation/outbound/recipients.ts'
+import { Pacer } from '#services/pacer.ts'
+import type { ReadTx, Store } from '#store/store.ts'
+import type { LogEntry } from '#store/types/log.ts'
+import type { RoomNid } from '#store/types/rooms.ts'
+import type { UserNid } from '#store/types/users.ts'
+
+/** How many log entries one look takes. */
+const ENTRIES_PER_LOOK_MAX = 500
+/** Has no private receipts. */
+const NOBODY = 0 as UserNid
+
+export type Outbox = {
+  addEvent(servers: ReadonlySet<ServerName>, event: DueEvent): void
+  addReceipts(servers: ReadonlySet<ServerName>, receipts: readonly ReceiptNews[]): void
+}
+
+type Deps = {
+  readonly store: Store
+  readonly serverName: ServerName
+  readonly recipients: Recipients
+  readonly outbox: Outbox
+  readonly onError: (error: unknown) => void
+  /** Where it goes on from. */
+  readonly from: number
+}
+
+type Found = {
+  readonly upTo: number
+  readonly events: readonly { readonly servers: ReadonlySet<ServerName>; readonly due: DueEvent }[]
+  readonly receipts: readonly { readonly servers: ReadonlySet<ServerName>; readonly news: readonly ReceiptNews[] }[]
+}
+
+/** Follows the log for what local users did in rooms, and puts it into the outbox of each server that is in the room. */
+export class LogFollower {
+  readonly #deps: Deps
+  readonly #stopListening: () => void
+  #position: number
+  #looking: Promise<void> | null = null
+  #isClosed = false
+
+  constructor(deps: Deps) {
+    this.#deps = deps
+    this.#position = deps.from
+    this.#stopListening = deps.store.onCommit(() => this.#look())
+    this.#look()
+  }
+
+  /** Everything up to here has been put into outboxes. */
+  get position(): number {
+    return this.#position
+  }
+
+  /** Resolves when the end of the log is reached. */
+  async idle(): Promise<void> {
+    while (this.#looking !== null) await this.#looking
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#stopListening()
+    await this.idle()
+  }
+
+  #look(): void {
+    if (this.#isClosed || this.#position >= this.#deps.store.position()) return
+    this.#looking ??= this.#followUp()
+      .finally(() => {
+        this.#looking = null
+      })
+      .then(
+        () => this.#look(),
+        // It is looked at again after the next commit.
+        (error: unknown) => {
+          this.#deps.recipients.forget()
+          this.#deps.onError(error)
+        },
+      )
+  }
+
+  async #followUp(): Promise<void> {
+    const { store, outbox } = this.#deps
+    const pacer = new Pacer()
+    while (!this.#isClosed && this.#position < store.position()) {
+      const { upTo, events, receipts } = await store.read((tx) => this.#read(tx))
+      for (const { servers, due } of events) {
+        await pacer.breathe()
+        outbox.addEvent(servers, due)
+      }
+      for (const { servers, news } of receipts) outbox.addReceipts(servers, news)
+      this.#position = upTo
+    }
+  }
+
+  async #read(tx: ReadTx): Promise<Found> {
+    const { recipients } = this.#deps
+    const from = this.#position
+    const end = await tx.position()
+    const entries = await tx.log.between(from, end, ENTRIES_PER_LOOK_MAX)
+    const upTo = entries.length < ENTRIES_PER_LOOK_MAX ? end : (entries.at(-1)?.position ?? end)
+    const rows = entries.some(({ kind }) => kind === 'event')
+      ? await tx.events.localEventsBetween(from, upTo, ENTRIES_PER_LOOK_MAX)
+      : []
+    const byPosition = new Map(rows.map((row) => [row.position, row]))
+    const events: Found['events'][number][] = []
+    for (const { kind, position, roomNid, userNid } of entries) {
+      if (kind !== 'event' || roomNid === null) continue
+      const row = byPosition.get(position)
+      if (row !== undefined) {
+        const servers = await recipients.of(tx, row)
+        if (servers.size > 0) events.push({ servers, due: { roomNid, eventNid: row.nid, position } })
+      }
+      if (userNid !== null) recipients.membershipChanged(roomNid)
+    }
+    return { upTo, events, receipts: await this.#receipts(tx, entries, from, upTo) }
+  }
+
+  async #receipts(tx: ReadTx, entries: readonly LogEntry[], from: number, upTo: number): Promise<Found['receipts']> {
+    const { recipients } = this.#deps
+    const rooms = new Set<RoomNid>()
+    for (const { kind, roomNid, userNid } of entries) {
+      // Private ones name their user, and stay here.
+      if (kind === 'receipt' && roomNid !== null && userNid === null) rooms.add(roomNid)
+    }
+    const found: Found['receipts'][number][] = []
+    for (const room of rooms) {
+      const servers = await recipients.inRoomNow(tx, room)
+      const news = servers.size === 0 ? [] : await this.#receiptsIn(tx, room, from, upTo)
+      if (news.length > 0) found.push({ servers, news })
+    }
+    return found
+  }
+
+  async #receiptsIn(tx: ReadTx, room: RoomNid, from: number, upTo: number): Promise<ReceiptNews[]> {
+    const roomId = (await tx.rooms.roomIds([room])).get(room)
+    const rows = await tx.receipts.ofRoomBetween(room, NOBODY, from, upTo)
+    const users = await tx.users.userIds([...new Set(rows.map(({ userNid }) => userNid))])
+    const news: ReceiptNews[] = []
+    for (const { userNid, eventId, threadId, ts } of rows) {
+      const userId = users.get(userNid)
+      if (roomId === undefined || userId === undefined || serverOf(userId) !== this.#deps.serverName) continue
+      news.push({ roomId, userId, eventId, threadId, ts })
+    }
+    return news
+  }
+}
