@@ -121,6 +121,13 @@ const FOUND: [{ clients: ReturnType<typeof sees>[]; actions: Action[] }][] = [
       actions: [does('join', 1, 1), does('message', 1, 1), does('sync'), does('redact', 0, 1)],
     },
   ],
+  // Somebody stops typing while one is out of the room, which one's client doesn't notice.
+  [
+    {
+      clients: [sees(2)],
+      actions: [does('join', 2), does('typing'), does('sync'), does('leave', 2), does('leave'), does('join', 2)],
+    },
+  ],
 ]
 
 let hearth: Hearth

@@ -112,7 +112,9 @@ export class SyncAnswer {
   }
 
   hasTypingNews(room: RoomView): boolean {
-    return room.isNew ? this.typingIn(room.roomNid).length > 0 : this.#typingNews.has(room.roomNid)
+    // After a rejoin the client may still show somebody who has stopped.
+    const isNews = this.#typingNews.has(room.roomNid)
+    return room.isNew ? this.typingIn(room.roomNid).length > 0 || (room.isRejoin && isNews) : isNews
   }
 
   typingIn(room: RoomNid): UserId[] {
