@@ -1,7 +1,14 @@
 // `/sync` where the random histories of test/system don't lead.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Event } from '#core/event/event.ts'
+import type { ServerName, UserId } from '#core/ids.ts'
+import { openStore } from '#store/sql/open.ts'
+import type { Store } from '#store/store.ts'
+import type { Membership } from '#store/types/memberships.ts'
 import { startHearth } from '#test/harness/hearth.ts'
+import { QUIET_LOG } from '#test/store/harness.ts'
+import { CAROL, RoomFixture } from '#test/store/rooms/room-fixture.ts'
 
 test('a token from before a backup was restored starts from scratch', async () => {
   await using hearth = await startHearth()
@@ -26,3 +33,81 @@ test('the state after the timeline comes under the name by which it was asked fo
     assert.equal(joined.state, undefined)
   }
 })
+
+test('rooms that this server is not in are told of with what came with the invite, the knock or the leaving', async () => {
+  await using hearth = await startHearth()
+  const { token, userId } = await hearth.user('alice')
+  const waiting = await hearth.request('GET', '/sync', { token })
+  // As another process would.
+  await using store = await openStore({
+    database: 'sqlite',
+    dataDir: hearth.dataDir,
+    serverName: 'hearth.example' as ServerName,
+    clock: () => 0,
+    log: QUIET_LOG,
+  })
+  const invite = await Outside.create(store, userId as UserId, 'invite')
+  const knock = await Outside.create(store, userId as UserId, 'knock')
+  const stripped = [{ type: 'm.room.name', state_key: '', sender: CAROL, content: { name: 'Elsewhere' } }]
+  for (const since of ['', `?since=${waiting.body.next_batch}`]) {
+    const { rooms } = (await hearth.request('GET', `/sync${since}`, { token })).body
+    assert.deepEqual(rooms.invite, { [invite.roomId]: { invite_state: { events: stripped } } })
+    assert.deepEqual(rooms.knock, { [knock.roomId]: { knock_state: { events: stripped } } })
+  }
+  const invited = await hearth.request('GET', '/sync', { token })
+  const leave = await invite.set('leave')
+  const { body } = await hearth.request('GET', `/sync?since=${invited.body.next_batch}`, { token })
+  assert.deepEqual(Object.keys(body.rooms.leave), [invite.roomId])
+  const left = body.rooms.leave[invite.roomId]
+  assert.deepEqual(
+    left.timeline.events.map((event: { event_id: string }) => event.event_id),
+    [leave.eventId],
+  )
+  assert.deepEqual(left.state.events, [])
+  assert.deepEqual((await hearth.request('GET', '/sync', { token })).body.rooms.leave, {})
+  const news = await hearth.request('GET', `/events?from=${waiting.body.next_batch}&timeout=0`, { token })
+  assert.deepEqual(
+    news.body.chunk.map((event: { room_id: string }) => event.room_id).sort(),
+    [invite.roomId, knock.roomId].sort(),
+  )
+})
+
+/** A user's membership in a room elsewhere. */
+class Outside {
+  readonly #store: Store
+  readonly #room: RoomFixture
+  readonly #userId: UserId
+
+  private constructor(store: Store, room: RoomFixture, userId: UserId) {
+    this.#store = store
+    this.#room = room
+    this.#userId = userId
+  }
+
+  static async create(store: Store, userId: UserId, membership: Membership): Promise<Outside> {
+    const outside = new Outside(store, await RoomFixture.create(store), userId)
+    await outside.set(membership)
+    return outside
+  }
+
+  get roomId(): string {
+    return this.#room.roomId
+  }
+
+  async set(membership: Membership): Promise<Event> {
+    const { nid } = this.#room
+    const event = this.#room.event({
+      type: 'm.room.member',
+      sender: CAROL,
+      stateKey: this.#userId,
+      content: { membership },
+    })
+    await this.#store.write(async (tx) => {
+      const user = await tx.users.intern(this.#userId)
+      const [eventNid] = await tx.events.addOutliers(nid, [{ event, verdict: 'accepted' }])
+      const stripped = [{ type: 'm.room.name', state_key: '', sender: CAROL, content: { name: 'Elsewhere' } }]
+      await tx.memberships.setOutside({ user, room: nid, membership, eventNid: eventNid!, stripped })
+    })
+    return event
+  }
+}

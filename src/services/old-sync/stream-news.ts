@@ -34,7 +34,7 @@ export async function newsOfUser(
   const rows: EventRow[] = []
   const others: JsonObject[] = []
   const ignored = await ignoredBy(tx, user.userNid)
-  for (const roomNid of roomsIn(entries, 'event')) {
+  for (const roomNid of roomsIn(entries, 'event').union(roomsIn(entries, 'membership'))) {
     const row = await tx.memberships.one(user.userNid, roomNid)
     if (row === null || row.forgotten) continue
     const events = await eventsForMember(tx, user, row, stretch)

@@ -71,8 +71,8 @@ export async function leftRoom(answer: SyncAnswer, room: RoomView, leave: EventR
   const { tx, request } = answer
   const leftAt = Math.min(leave.position ?? answer.to, answer.to)
   const from = room.isNew && !room.isRejoin ? null : answer.from
-  const whole = withOwnLeaving(await sliceOf(answer, room, from, leftAt), leave, request.filter.room.timeline, room)
-  const slice = await settled(answer, whole, leave.stateAfter)
+  const inside = await settled(answer, await sliceOf(answer, room, from, leftAt), leave.stateAfter)
+  const slice = withOwnLeaving(inside, leave, request.filter.room.timeline, room)
   // An uninvited or refused guest never saw the room's state: their own membership is all there is to tell.
   const wasInside = await answer.wasJoinedBefore(room.roomNid, leave)
   const state = !wasInside

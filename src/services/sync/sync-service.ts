@@ -15,7 +15,7 @@ import { type ClientEvents, strippedEvent } from '#services/timeline/client-even
 import { formatToken } from '#services/timeline/tokens.ts'
 import type { TypingService } from '#services/typing/typing-service.ts'
 import type { UnreadService } from '#services/unread/unread-service.ts'
-import type { ReadTx, Store } from '#store/store.ts'
+import type { Store } from '#store/store.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
 
 /** The longest that a sync waits for news. */
@@ -113,10 +113,10 @@ async function roomSections(answer: SyncAnswer, changes: readonly RoomChange[]):
         break
       }
       case 'invite':
-        sections.invite.push([roomId, { invite_state: { events: await strippedState(answer.tx, change) } }])
+        sections.invite.push([roomId, { invite_state: { events: await strippedState(answer, change) } }])
         break
       case 'knock':
-        sections.knock.push([roomId, { knock_state: { events: await strippedState(answer.tx, change) } }])
+        sections.knock.push([roomId, { knock_state: { events: await strippedState(answer, change) } }])
         break
       case 'leave':
         sections.leave.push([roomId, await leftRoom(answer, change.room, change.member)])
@@ -141,7 +141,10 @@ const STRIPPED_TYPES = [
   'm.room.encryption',
 ] as const
 
-async function strippedState(tx: ReadTx, { member }: RoomChange): Promise<JsonObject[]> {
+async function strippedState({ tx, request }: SyncAnswer, { room, member }: RoomChange): Promise<JsonObject[]> {
+  // Of a room elsewhere there is no more than what came with the invite or the knock.
+  const given = await tx.memberships.stripped(request.viewer.userNid, room.roomNid)
+  if (given !== null) return given
   const keys = [
     ...STRIPPED_TYPES.map((type) => [type, ''] as const),
     // The inviter, so that clients can show who it is.
