@@ -20,7 +20,7 @@ export default endpoint({
     address: Type.Optional(Type.String()),
   }),
 
-  async handle({ params, body, caller }, { rooms }) {
+  async handle({ params, body, caller }, { federation }) {
     if (body.user_id === undefined) {
       if (body.address === undefined) throw missingParam("'user_id' is missing")
       throw new MatrixError(
@@ -28,7 +28,7 @@ export default endpoint({
         'This server asks no identity server, so that it can only invite user ids',
       )
     }
-    await rooms.memberships.invite(caller, params.roomId, body.user_id, body.reason)
+    await federation.memberships.remoteMemberships.invite(caller, params.roomId, body.user_id, body.reason)
     return empty
   },
 })

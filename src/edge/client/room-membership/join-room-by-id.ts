@@ -13,8 +13,9 @@ export default endpoint({
   body: Type.Object({ reason: Type.Optional(Type.String()), third_party_signed: Type.Optional(tJsonObject) }),
   numbers: 'lossless',
 
-  async handle({ params, body, caller }, { rooms }) {
-    await rooms.memberships.join(caller, params.roomId, body.reason, body.third_party_signed)
+  async handle({ params, body, caller }, { federation }) {
+    const { reason, third_party_signed: thirdPartySigned } = body
+    await federation.memberships.remoteMemberships.join(caller, params.roomId, { via: [], reason, thirdPartySigned })
     return { room_id: params.roomId }
   },
 })

@@ -1,5 +1,6 @@
 /** `POST /_matrix/client/v3/join/{roomIdOrAlias}`: joins a room by its id or one of its aliases. */
 import { Type } from 'typebox'
+import { roomAndServers, viaQuery } from '#edge/client/shared/room-and-servers.ts'
 import { endpoint } from '#kit/endpoint.ts'
 import { tJsonObject, tRoomIdOrAlias } from '#kit/schemas.ts'
 
@@ -10,12 +11,14 @@ export default endpoint({
   auth: 'user-or-guest',
   rateLimit: 'joinLocal',
   params: { roomIdOrAlias: tRoomIdOrAlias },
+  query: viaQuery,
   body: Type.Object({ reason: Type.Optional(Type.String()), third_party_signed: Type.Optional(tJsonObject) }),
   numbers: 'lossless',
 
-  async handle({ params, body, caller }, { rooms }) {
-    const roomId = await rooms.aliases.roomIdOf(params.roomIdOrAlias)
-    await rooms.memberships.join(caller, roomId, body.reason, body.third_party_signed)
+  async handle({ params, query, body, caller }, { federation }) {
+    const { reason, third_party_signed: thirdPartySigned } = body
+    const { roomId, via } = await roomAndServers(federation, params.roomIdOrAlias, query)
+    await federation.memberships.remoteMemberships.join(caller, roomId, { via, reason, thirdPartySigned })
     return { room_id: roomId }
   },
 })

@@ -13,8 +13,8 @@ export default endpoint({
   params: { roomId: tRoomId },
   body: Type.Object({ reason: Type.Optional(Type.String()) }),
 
-  async handle({ params, body, caller }, { rooms }) {
-    await rooms.memberships.leave(caller, params.roomId, body.reason)
+  async handle({ params, body, caller }, { federation }) {
+    await federation.memberships.remoteMemberships.leave(caller, params.roomId, body.reason)
     return empty
   },
 })
