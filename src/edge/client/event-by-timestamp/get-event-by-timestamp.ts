@@ -12,7 +12,7 @@ export default endpoint({
   params: { roomId: tRoomId },
   query: { ts: tCount, dir: tDirection },
 
-  handle({ params, query, caller }, { timeline }) {
-    return timeline.eventNearTime(caller, params.roomId, query.ts, directionOf(query.dir))
+  handle({ params, query, caller }, { federation }) {
+    return federation.reads.roomHistory.eventNearTime(caller, params.roomId, query.ts, directionOf(query.dir))
   },
 })

@@ -13,8 +13,8 @@ export default endpoint({
   params: { roomId: tRoomId, eventId: tEventId },
   query: { limit: Type.Optional(tCount), filter: Type.Optional(Type.String()) },
 
-  handle({ params, query, caller }, { timeline }) {
+  handle({ params, query, caller }, { federation }) {
     const options = { limit: query.limit ?? null, filter: roomEventFilterOf(query.filter) }
-    return timeline.context(caller, params.roomId, params.eventId, options)
+    return federation.reads.roomHistory.context(caller, params.roomId, params.eventId, options)
   },
 })

@@ -20,8 +20,8 @@ export default endpoint({
     filter: Type.Optional(Type.String()),
   },
 
-  handle({ params, query, caller }, { timeline }) {
-    return timeline.messages(caller, params.roomId, {
+  handle({ params, query, caller }, { federation }) {
+    return federation.reads.roomHistory.messages(caller, params.roomId, {
       direction: directionOf(query.dir),
       from: query.from ?? null,
       to: query.to ?? null,

@@ -1,5 +1,6 @@
 /** `GET /_matrix/client/v3/profile/{userId}/{keyName}`: one field of a profile. */
 import { Type } from 'typebox'
+import { limitRemoteLookups } from '#edge/client/shared/remote-lookups.ts'
 import { endpoint } from '#kit/endpoint.ts'
 import { tUserId } from '#kit/schemas.ts'
 
@@ -10,7 +11,9 @@ export default endpoint({
   auth: 'none',
   rateLimit: false,
   params: { userId: tUserId, keyName: Type.String() },
-  async handle({ params: { userId, keyName } }, { profiles }) {
-    return { [keyName]: await profiles.getField(userId, keyName) }
+
+  async handle({ params: { userId, keyName }, ip }, services) {
+    limitRemoteLookups(userId, ip, services)
+    return { [keyName]: await services.federation.reads.remoteProfiles.getField(userId, keyName) }
   },
 })

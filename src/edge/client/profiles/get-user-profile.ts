@@ -1,4 +1,5 @@
 /** `GET /_matrix/client/v3/profile/{userId}`: all fields of a profile. */
+import { limitRemoteLookups } from '#edge/client/shared/remote-lookups.ts'
 import { endpoint } from '#kit/endpoint.ts'
 import { tUserId } from '#kit/schemas.ts'
 
@@ -9,5 +10,9 @@ export default endpoint({
   auth: 'none',
   rateLimit: false,
   params: { userId: tUserId },
-  handle: ({ params }, { profiles }) => profiles.get(params.userId),
+
+  handle({ params: { userId }, ip }, services) {
+    limitRemoteLookups(userId, ip, services)
+    return services.federation.reads.remoteProfiles.get(userId)
+  },
 })

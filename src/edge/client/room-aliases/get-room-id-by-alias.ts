@@ -10,8 +10,5 @@ export default endpoint({
   rateLimit: 'other',
   params: { roomAlias: tRoomAlias },
 
-  async handle({ params }, { rooms }) {
-    const { roomId, servers } = await rooms.aliases.resolve(params.roomAlias)
-    return { room_id: roomId, servers }
-  },
+  handle: ({ params }, { federation }) => federation.reads.remoteAliases.resolve(params.roomAlias),
 })

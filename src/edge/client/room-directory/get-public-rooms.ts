@@ -1,8 +1,8 @@
-/** `GET /_matrix/client/v3/publicRooms`: this server's list of rooms. */
+/** `GET /_matrix/client/v3/publicRooms`: this server's list of rooms, or another one's. */
 import { Type } from 'typebox'
 import { MatrixError } from '#core/matrix-error.ts'
 import { refuseGuest } from '#edge/client/shared/authorized-user.ts'
-import { checkListOfThisServer } from '#edge/client/shared/own-directory.ts'
+import { otherServer } from '#edge/client/shared/other-server.ts'
 import { endpoint } from '#kit/endpoint.ts'
 import { tCount, tServerName } from '#kit/schemas.ts'
 
@@ -19,12 +19,16 @@ export default endpoint({
     server: Type.Optional(tServerName),
   },
 
-  handle({ query, caller }, { rooms, config }) {
+  handle({ query, caller }, { rooms, federation, config }) {
     if (caller === null && !config.rooms.public_list_without_auth) {
       throw new MatrixError('M_MISSING_TOKEN', 'The list of rooms is for users of this server')
     }
     refuseGuest(caller)
-    checkListOfThisServer(query.server, config)
-    return rooms.directory.list({ limit: query.limit, since: query.since })
+    const page = { limit: query.limit, since: query.since }
+    const server = otherServer(query.server, config)
+    if (server === null) return rooms.directory.list(page)
+    // Other servers are asked for users alone.
+    if (caller === null) throw new MatrixError('M_MISSING_TOKEN', 'Lists of other servers are for users of this server')
+    return federation.reads.remoteDirectories.list(server, page)
   },
 })

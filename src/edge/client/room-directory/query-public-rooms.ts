@@ -1,6 +1,7 @@
-/** `POST /_matrix/client/v3/publicRooms`: this server's list of rooms, filtered. */
+/** `POST /_matrix/client/v3/publicRooms`: this server's list of rooms, or another one's, filtered. */
 import { Type } from 'typebox'
-import { checkListOfThisServer } from '#edge/client/shared/own-directory.ts'
+import type { JsonObject } from '#core/json/value.ts'
+import { otherServer } from '#edge/client/shared/other-server.ts'
 import { endpoint } from '#kit/endpoint.ts'
 import { tCount, tServerName } from '#kit/schemas.ts'
 
@@ -24,8 +25,12 @@ export default endpoint({
     third_party_instance_id: Type.Optional(Type.String()),
   }),
 
-  handle({ query, body }, { rooms, config }) {
-    checkListOfThisServer(query.server, config)
+  handle({ query, body }, { rooms, federation, config }) {
+    const server = otherServer(query.server, config)
+    if (server !== null) {
+      const { limit, since, ...search } = body
+      return federation.reads.remoteDirectories.list(server, { limit, since, search: search as JsonObject })
+    }
     // No network of an application service publishes rooms here.
     if (body.third_party_instance_id !== undefined) return { chunk: [], total_room_count_estimate: 0 }
     return rooms.directory.list({
