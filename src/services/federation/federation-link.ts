@@ -99,7 +99,7 @@ export async function federationLink(deps: Deps): Promise<FederationLink> {
   const known = new KnownKeys({ store, ownKeys, clock, log })
   const fetcher = new KeyFetcher(client)
   const trustedNotaries = settings.trustedKeyServers
-  const keyRing = new KeyRing({ known, fetcher, trustedNotaries, retry, clock, timers })
+  const keyRing = new KeyRing({ serverName: ownKeys.serverName, known, fetcher, trustedNotaries, retry, clock, timers })
   return {
     software,
     client,

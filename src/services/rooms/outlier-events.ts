@@ -1,8 +1,8 @@
 import type { Event } from '#core/event/event.ts'
 import { requiredSignatures } from '#core/event/sign.ts'
 import { createEventIdOf, type EventId } from '#core/ids.ts'
+import { Pacer } from '#services/pacer.ts'
 import { checkAuthEvents } from '#services/rooms/pipeline/check-auth-events.ts'
-import { Pauses } from '#services/rooms/pipeline/received-state.ts'
 import { LACKS_AUTH_EVENTS } from '#services/rooms/received-events.ts'
 import type { Store } from '#store/store.ts'
 import type { EventNid, EventRow } from '#store/types/events.ts'
@@ -45,7 +45,7 @@ export class OutlierEvents {
     const judged = new Map<EventId, Judged>()
     const kept = new Map<EventId, KeptOutlier>()
     const fresh: Event[] = []
-    const pauses = new Pauses(50)
+    const pacer = new Pacer()
     for (const event of inAuthOrder(wanted)) {
       const row = stored.get(event.eventId)
       if (row !== undefined && row.roomNid !== room) continue
@@ -57,7 +57,7 @@ export class OutlierEvents {
       }
       judged.set(event.eventId, await this.#judge(event, judged, stored))
       fresh.push(event)
-      await pauses.next()
+      await pacer.breathe()
     }
     for (let at = 0; at < fresh.length; at += BATCH_EVENTS_MAX) {
       await this.#write(room, fresh.slice(at, at + BATCH_EVENTS_MAX), judged, stored, kept)

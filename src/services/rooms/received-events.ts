@@ -1,11 +1,12 @@
 import type { Event } from '#core/event/event.ts'
 import { requiredSignatures } from '#core/event/sign.ts'
 import { createEventIdOf, type EventId, type RoomId } from '#core/ids.ts'
+import { Pacer } from '#services/pacer.ts'
 import { limitExceeded } from '#services/rate-limiter.ts'
 import { redactByEarlier, redactedCopy, redacts } from '#services/rooms/pipeline/apply-redaction.ts'
 import { checkAuthEvents } from '#services/rooms/pipeline/check-auth-events.ts'
 import { checkState } from '#services/rooms/pipeline/check-state.ts'
-import { filledUp, Pauses, readAuthState } from '#services/rooms/pipeline/received-state.ts'
+import { filledUp, readAuthState } from '#services/rooms/pipeline/received-state.ts'
 import { stateBefore } from '#services/rooms/pipeline/state-before.ts'
 import type { Verdict } from '#services/rooms/pipeline/verdict.ts'
 import type { RoomQueues } from '#services/rooms/room-queues.ts'
@@ -61,12 +62,12 @@ export class ReceivedEvents {
    * something holds none of the others up. Resolves when all are on disk.
    */
   async accept(roomId: RoomId, events: readonly ReceivedEvent[]): Promise<Map<EventId, Judgement>> {
-    const pauses = new Pauses(20)
+    const pacer = new Pacer()
     const judgements = new Map<EventId, Judgement>()
     await this.#queues.inTurn(roomId, async () => {
       for (const received of events) {
         judgements.set(received.event.eventId, await this.#accept(roomId, received))
-        await pauses.next()
+        await pacer.breathe()
       }
     })
     return judgements

@@ -21,6 +21,8 @@ export type RemoteDraft = {
   readonly json?: JsonObject
 }
 
+let roomsMade = 0
+
 export class RemoteRoom {
   readonly rules: RoomVersionRules
   readonly creator: UserId
@@ -29,6 +31,7 @@ export class RemoteRoom {
   readonly timeline: Event[] = []
   readonly state = new Map<string, Event>()
   tips: readonly Event[] = []
+  readonly #ownRoomId: RoomId
   #made = 0
 
   /** A public room with its creator, who has all power, in it. */
@@ -36,6 +39,7 @@ export class RemoteRoom {
     this.rules = ROOM_VERSIONS.get(version) as RoomVersionRules
     this.creator = creator
     this.signer = signer
+    this.#ownRoomId = `!remote${roomsMade++}of${process.pid}:${signer.name}` as RoomId
     const named = this.rules.auth.createNamesCreator ? { creator } : {}
     this.add(this.event({ type: 'm.room.create', stateKey: '', content: { room_version: version, ...named } }))
     this.member(creator, 'join')
@@ -47,7 +51,7 @@ export class RemoteRoom {
 
   get roomId(): RoomId {
     const create = this.state.get(stateMapKey('m.room.create', ''))
-    return create?.roomId ?? (`!remote${process.pid}${this.signer.name.length}:${this.signer.name}` as RoomId)
+    return create?.roomId ?? this.#ownRoomId
   }
 
   /** An event that isn't part of the room (yet). */

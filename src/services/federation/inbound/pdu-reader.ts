@@ -6,7 +6,7 @@ import type { EventId, ServerName } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
 import type { RoomVersionRules } from '#core/room-versions.ts'
 import type { EventVerifier, SignatureFault } from '#services/federation/keys/event-verifier.ts'
-import { Pauses } from '#services/rooms/pipeline/received-state.ts'
+import { Pacer } from '#services/pacer.ts'
 
 /** What checks signatures of events: `EventVerifier`. */
 export type EventSignatures = Pick<EventVerifier, 'verifyAll'>
@@ -29,11 +29,11 @@ export class PduReader {
 
   /** Reads events of one room version, in the order given. One that can't be read spoils none of the others. */
   async read(pdus: readonly JsonObject[], rules: RoomVersionRules, via: ServerName): Promise<ReadPdu[]> {
-    const pauses = new Pauses(50)
+    const pacer = new Pacer()
     const read: ReadPdu[] = []
     for (const json of pdus) {
       read.push(parse(json, rules))
-      await pauses.next()
+      await pacer.breathe()
     }
     const events = read.flatMap((pdu) => (pdu.ok ? [pdu.event] : []))
     if (events.length === 0) return read
@@ -42,7 +42,7 @@ export class PduReader {
     const checked: ReadPdu[] = []
     for (const pdu of read) {
       checked.push(pdu.ok ? withFault(pdu.event, faultOf.get(pdu.event) ?? null) : pdu)
-      await pauses.next()
+      await pacer.breathe()
     }
     return checked
   }

@@ -44,6 +44,7 @@ export type GatheredKeys = {
 }
 
 type Deps = {
+  readonly serverName: ServerName
   readonly known: KnownKeys
   readonly fetcher: KeyFetcher
   readonly trustedNotaries: readonly ServerName[]
@@ -70,7 +71,9 @@ export class KeyRing {
     const signal = options.signal ?? null
     // No key is believed further ahead, whatever anybody says.
     const latest = clock() + KEY_VALID_MS_MAX
-    const reachable = wants.filter(({ atTs, keyIds }) => keyIds.length > 0 && (atTs === null || atTs <= latest))
+    const reachable = wants.filter(
+      ({ server, atTs, keyIds }) => server !== this.#deps.serverName && keyIds.length > 0 && (atTs ?? 0) <= latest,
+    )
     const rows: Rows = await known.of(new Set(wants.map(({ server }) => server)))
     const open = () => reachable.filter((want) => !isMet(want, rows.get(want.server)))
     const relearn = async () => {
@@ -98,7 +101,7 @@ export class KeyRing {
     }
     const isFound = (keys: ReadonlyMap<string, Uint8Array>) => keyIds.some((keyId) => keys.has(keyId))
     let keys = await current()
-    if (isFound(keys) || !this.#pauses.allows(server, true)) return keys
+    if (isFound(keys) || server === this.#deps.serverName || !this.#pauses.allows(server, true)) return keys
     // It just spoke to us, so earlier failures don't matter.
     await this.#fetch(server, true)
     keys = await current()
@@ -171,7 +174,7 @@ export class KeyRing {
       const untilTs = Math.max(asked.untilTs, atTs ?? 0)
       question.set(server, { keyIds: [...new Set([...asked.keyIds, ...keyIds])], untilTs })
     }
-    if (question.size === 0) return
+    if (question.size === 0 || notary === this.#deps.serverName) return
     const notaryKeys = await this.#notaryKeys(notary)
     if (notaryKeys.size === 0) return
     const entries = [...question]

@@ -1,7 +1,10 @@
 /** What servers say of their keys (server-server API, "Publishing Keys"), and when a key may be believed. */
 import { decodeBase64, ED25519_KEY_BYTES } from '#core/crypto.ts'
 import { verifyJson } from '#core/event/sign.ts'
-import { ID_BYTES_MAX, type ServerName } from '#core/ids.ts'
+import type { ServerName } from '#core/ids.ts'
+import { canonicalJson } from '#core/json/canonical.ts'
+import { CLIENT_DEPTH_MAX } from '#core/json/parse.ts'
+import { scanJson } from '#core/json/scan.ts'
 import { isJsonObject, type JsonObject, type JsonValue, member } from '#core/json/value.ts'
 import type { ServerKeyRow } from '#store/types/server-keys.ts'
 
@@ -10,7 +13,8 @@ export const KEYS_BYTES_MAX = 64 * 1024
 /** "Servers MUST use the lesser of this field and 7 days into the future." */
 export const KEY_VALID_MS_MAX = 7 * 24 * 3_600_000
 const KEYS_MAX = 100
-const PREFIX = 'ed25519:'
+/** Printable, so that it can stand in headers and in the database. */
+const KEY_ID = /^ed25519:[!-~]{1,247}$/
 
 /** A server's own word about its keys, checked by itself. */
 export type ServerKeys = {
@@ -25,6 +29,8 @@ export type ServerKeys = {
 /** Reads an answer about `server`; a text says what is wrong with it. */
 export function readServerKeys(json: JsonValue | undefined, server: ServerName): ServerKeys | string {
   if (!isJsonObject(json)) return 'is no JSON object'
+  // It is kept and passed on, by those too who walk through JSON recursively.
+  if (scanJson(canonicalJson(json), CLIENT_DEPTH_MAX).tooDeep) return 'nests too deep'
   if (member(json, 'server_name') !== server) return "'server_name' is another server"
   const validUntilTs = member(json, 'valid_until_ts')
   if (!isTimestamp(validUntilTs)) return "'valid_until_ts' is no time"
@@ -46,13 +52,13 @@ type ReadKey = { readonly key: Uint8Array; readonly expiredTs: number | null }
 /** The Ed25519 keys of a list; other algorithms are for those who know them. null where one is malformed. */
 function readKeys(list: JsonValue): Map<string, ReadKey> | null {
   if (!isJsonObject(list)) return null
-  const entries = Object.entries(list).filter(([keyId]) => keyId.startsWith(PREFIX))
+  const entries = Object.entries(list).filter(([keyId]) => KEY_ID.test(keyId))
   if (entries.length > KEYS_MAX) return null
   const keys = new Map<string, ReadKey>()
   for (const [keyId, entry] of entries) {
     const text = isJsonObject(entry) ? member(entry, 'key') : undefined
     const key = typeof text === 'string' ? decodeBase64(text) : null
-    if (key === null || key.length !== ED25519_KEY_BYTES || keyId.length > ID_BYTES_MAX) return null
+    if (key === null || key.length !== ED25519_KEY_BYTES) return null
     const expiredTs = isJsonObject(entry) ? member(entry, 'expired_ts') : undefined
     keys.set(keyId, { key, expiredTs: isTimestamp(expiredTs) ? expiredTs : null })
   }

@@ -1,5 +1,4 @@
 /** A room's state as one received event is judged by it. */
-import { setImmediate } from 'node:timers/promises'
 import type { StateLookup } from '#core/auth/room-view.ts'
 import { authEventKeys } from '#core/event/auth-events.ts'
 import { type Event, type StateKey, stateMapKey } from '#core/event/event.ts'
@@ -27,19 +26,4 @@ export async function readAuthState(tx: ReadTx, state: StateId, event: Event): P
 export function filledUp(state: StateLookup, authEvents: readonly Event[]): StateLookup {
   const cited = new Map(authEvents.map((event) => [stateMapKey(event.type, event.stateKey ?? ''), event]))
   return (type, stateKey) => state(type, stateKey) ?? cited.get(stateMapKey(type, stateKey))
-}
-
-/** Lets others have the thread after each so many rounds of a loop. */
-export class Pauses {
-  readonly #every: number
-  #rounds = 0
-
-  constructor(every: number) {
-    this.#every = every
-  }
-
-  async next(): Promise<void> {
-    this.#rounds += 1
-    if (this.#rounds % this.#every === 0) await setImmediate()
-  }
 }
