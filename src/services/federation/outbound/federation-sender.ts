@@ -99,14 +99,7 @@ export class FederationSender {
   /** Goes on where the last process ended. */
   static async start(deps: Deps): Promise<FederationSender> {
     const { store } = deps
-    const from = await store.write(async (tx) => {
-      const position = await tx.log.followerPosition(FOLLOWER)
-      if (position > 0) return position
-      // What happened before there was anybody to send it to is nobody's news.
-      const now = await tx.position()
-      await tx.log.setFollowerPosition(FOLLOWER, now)
-      return now
-    })
+    const from = await store.read((tx) => tx.log.followerPosition(FOLLOWER))
     const sender = new FederationSender(deps, from)
     await sender.#destinations.resume()
     return sender

@@ -26,8 +26,8 @@ type Deps = {
 export class FreshNews {
   readonly #deps: Deps
   readonly #stop: (() => void)[]
-  /** Rooms to look at. */
-  readonly #rooms = new Set<RoomNid>()
+  /** Rooms to look at, and whether those are to be told of again who still type there. */
+  readonly #rooms = new Map<RoomNid, boolean>()
   /** Users to tell of, and the rooms that they are in, if that is known. */
   readonly #users = new Map<UserPresence, readonly RoomNid[] | null>()
   /** Who is said to type where. */
@@ -40,7 +40,7 @@ export class FreshNews {
     const { typing, presence, serverName } = deps
     this.#stop = [
       typing.onChange((room) => {
-        this.#rooms.add(room)
+        if (!this.#rooms.has(room)) this.#rooms.set(room, false)
         this.#look()
       }),
       presence.onNews((user, rooms) => {
@@ -50,8 +50,7 @@ export class FreshNews {
       }),
     ]
     this.#every(TYPING_AGAIN_MS, () => {
-      for (const room of this.#told.keys()) this.#rooms.add(room)
-      this.#told.clear()
+      for (const room of this.#told.keys()) this.#rooms.set(room, true)
     })
     this.#every(PRESENCE_AGAIN_MS, () => {
       for (const user of presence.presentHere) this.#users.set(user, null)
@@ -97,7 +96,7 @@ export class FreshNews {
     this.#rooms.clear()
     this.#users.clear()
     await store.read(async (tx) => {
-      for (const room of rooms) await this.#tellTyping(tx, room)
+      for (const [room, again] of rooms) await this.#tellTyping(tx, room, again)
       for (const [user, known] of users) {
         const joined = known ?? (await tx.memberships.ofUser(user.userNid, ['join'])).map(({ roomNid }) => roomNid)
         const servers = new Set<ServerName>()
@@ -107,16 +106,16 @@ export class FreshNews {
     })
   }
 
-  async #tellTyping(tx: ReadTx, room: RoomNid): Promise<void> {
+  async #tellTyping(tx: ReadTx, room: RoomNid, again: boolean): Promise<void> {
     const { destinations, typing, serverName } = this.#deps
     const before = this.#told.get(room) ?? new Set()
     const now = new Set(typing.typingIn(room).filter((userId) => serverOf(userId) === serverName))
     if (now.size === 0) this.#told.delete(room)
     else this.#told.set(room, now)
     const roomId = (await tx.rooms.roomIds([room])).get(room)
-    const changed = now.symmetricDifference(before)
-    const servers = changed.size === 0 || roomId === undefined ? [] : await this.#serversIn(tx, room)
-    if (roomId === undefined) return
+    const changed = again ? now.union(before) : now.symmetricDifference(before)
+    if (roomId === undefined || changed.size === 0) return
+    const servers = await this.#serversIn(tx, room)
     for (const userId of changed) destinations.addTyping(servers, { roomId, userId, typing: now.has(userId) })
   }
 
