@@ -170,6 +170,17 @@ describe('every operation', { skip: hasSpec ? false : "NOT checked: the specific
     await alice.delete(`${V3}/directory/room/${e(alias)}`)
   })
 
+  it('spaces and summaries', async () => {
+    const space = await alice.createRoom({ preset: 'public_chat', creation_content: { type: 'm.space' } })
+    await alice.state(space, 'm.space.child', { via: [SERVER_NAME] }, roomId)
+    const { rooms } = await bob.get(`${V1}/rooms/${e(space)}/hierarchy`)
+    assert.deepEqual(
+      rooms.map(({ room_id }: { room_id: string }) => room_id),
+      [space, roomId],
+    )
+    assert.equal((await bob.get(`${V1}/room_summary/${e(roomId)}`)).name, 'Everything')
+  })
+
   it('what clients did before /sync', async () => {
     const { end } = await alice.get(`${V3}/initialSync`, { limit: 3 })
     const eventId = await bob.send(roomId, 'to the stream')
