@@ -7,7 +7,7 @@ import { pino } from 'pino'
 import { stringify } from 'yaml'
 import { parseConfig } from '#config/load.ts'
 import type { Services } from '#kit/services.ts'
-import { startServer } from '../../src/server.ts'
+import { type Surroundings, startServer } from '../../src/server.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: tests look into answers of every shape
 export type Reply = { readonly status: number; readonly body: any; readonly headers: Headers; readonly text: string }
@@ -43,7 +43,10 @@ export type TestUser = {
 const V3 = '/_matrix/client/v3'
 
 /** `settings` are those of the configuration file, over defaults made for tests. */
-export async function startHearth(settings: Readonly<Record<string, unknown>> = {}): Promise<Hearth> {
+export async function startHearth(
+  settings: Readonly<Record<string, unknown>> = {},
+  surroundings: Partial<Surroundings> = {},
+): Promise<Hearth> {
   const dataDir = await mkdtemp(join(tmpdir(), 'hearth-'))
   const config = parseConfig(
     stringify({
@@ -61,7 +64,7 @@ export async function startHearth(settings: Readonly<Record<string, unknown>> = 
   let now = 1_700_000_000_000
   const logged: string[] = []
   const log = pino({ level: 'debug' }, { write: (line: string) => logged.push(line) })
-  const server = await startServer(config, { clock: () => now, randomBytes, log })
+  const server = await startServer(config, { clock: () => now, randomBytes, log, ...surroundings })
   const url = server.addresses[0]?.url ?? ''
 
   async function request(method: string, path: string, options: RequestOptions = {}): Promise<Reply> {
