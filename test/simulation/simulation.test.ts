@@ -13,7 +13,11 @@ const SEEDS = Number(process.env['HEARTH_SIMULATION_SEEDS'] ?? 200)
 const FROM = Number(process.env['HEARTH_SIMULATION_FROM'] ?? 1)
 
 describe('seeds that once broke a promise', () => {
-  for (const { seed, about } of KEPT_SEEDS) it(`${seed}: ${about}`, () => simulate(seed))
+  for (const { seed, about } of KEPT_SEEDS) {
+    it(`${seed}: ${about}`, async () => {
+      await simulate(seed)
+    })
+  }
 })
 
 it(`${SEEDS} seeds from ${FROM} on`, async () => {

@@ -41,7 +41,7 @@ export class SyncReader {
    * I3: what sync gave is what `/messages` gives, in the same order, but for history that came in between later on.
    * `shown` is oldest first.
    */
-  async check(copy: RoomCopy, shown: readonly EventId[]): Promise<void> {
+  check(copy: RoomCopy, shown: readonly EventId[]): void {
     const timeline = this.#timelines.get(copy.row.roomId)
     if (timeline === undefined || shown.length === 0) return
     const [first] = timeline

@@ -10,7 +10,7 @@ import { type Acknowledged, act, client, type Room, send } from '#test/simulatio
 import { type Coverage, noCoverage } from '#test/simulation/coverage.ts'
 import { type FaultRates, FaultyNetwork } from '#test/simulation/faulty-network.ts'
 import { assertSameState, checkCopy, checkVisible, type RoomCopy, readCopy } from '#test/simulation/invariants.ts'
-import { SimulatedServer } from '#test/simulation/simulated-server.ts'
+import { type Reply, SimulatedServer } from '#test/simulation/simulated-server.ts'
 import { SyncReader } from '#test/simulation/sync-reader.ts'
 import { VirtualTime } from '#test/simulation/virtual-time.ts'
 
@@ -21,6 +21,9 @@ const VERSIONS = [...ROOM_VERSIONS.keys()]
 /** Longer than any pause between two tries, several times. */
 const HEAL_MS = 90_000
 const HEAL_ROUNDS = 3
+/** Longer than any client waits. */
+const ANSWER_MS_MAX = 300_000
+const ANSWER_STEP_MS = 500
 const REBOOT_MS_MAX = 3_000
 const e = encodeURIComponent
 
@@ -105,7 +108,7 @@ class World {
   async #createRoom(server: SimulatedServer, version: string, lobby: RoomId | null): Promise<Room> {
     const user = server.users[0]!
     const body = { preset: 'public_chat', room_version: version, name: `seed ${this.#seed}` }
-    const reply = await client({ server, user }, 'POST', '/createRoom', body)
+    const reply = await this.#answer(client({ server, user }, 'POST', '/createRoom', body))
     if (reply.status !== 200) throw new Error(`no room: ${JSON.stringify(reply)}`)
     return { roomId: reply.body.room_id, version, lobby }
   }
@@ -126,7 +129,7 @@ class World {
     for (let actions = 0; this.#acknowledged.length < EVENTS_MIN && actions < ACTIONS_MAX; actions++) {
       // Never awaited: it may be under way for long, or for ever.
       act(scene).catch((error) => this.#defects.push(error))
-      if (random.chance(0.02)) this.#crashSomebody()
+      if (random.chance(0.008)) this.#crashSomebody()
       if (random.chance(0.03)) this.#network.cut(random.chance(0.4) ? [] : this.#someNames())
       if (random.chance(0.05))
         random
@@ -190,9 +193,8 @@ class World {
   async #speak(server: SimulatedServer, room: Room): Promise<void> {
     for (const user of server.users) {
       const scene = { server, user, room, acknowledged: this.#acknowledged, count: () => {} }
-      const sending = send(scene, { msgtype: 'm.text', body: 'peace' })
-      await this.#time.pass(2_000)
-      if ((await sending).status === 200) return
+      const reply = await this.#answer(send(scene, { msgtype: 'm.text', body: 'peace' }))
+      if (reply.status === 200) return
     }
   }
 
@@ -207,9 +209,11 @@ class World {
       for (const server of this.#servers) {
         const copy = await readCopy(server, room.roomId)
         if (copy === null) continue
-        await checkCopy(copy, signers)
         await this.#checkShown(copy)
-        copies.push(copy)
+        // What was shown may have been fetched for it.
+        const fuller = (await readCopy(server, room.roomId))!
+        await checkCopy(fuller, signers)
+        copies.push(fuller)
       }
       await this.#checkAcknowledged(room, copies)
       checkAgreement(copies)
@@ -224,17 +228,17 @@ class World {
       const shown: EventId[] = []
       let from = ''
       for (;;) {
-        const asked = client({ server, user }, 'GET', `/rooms/${e(row.roomId)}/messages?dir=b&limit=100${from}`)
-        await this.#time.pass(1_000)
-        const page = await asked
+        const path = `/rooms/${e(row.roomId)}/messages?dir=b&limit=100${from}`
+        const page = await this.#answer(client({ server, user }, 'GET', path))
         if (page.status !== 200) break
         shown.push(...page.body.chunk.map(({ event_id }: { event_id: EventId }) => event_id))
         if (page.body.end === undefined) break
         from = `&from=${e(page.body.end)}`
       }
-      await checkVisible(copy, user, shown)
+      const copyNow = (await readCopy(server, row.roomId))!
+      await checkVisible(copyNow, user, shown)
       const reader = this.#readers.find((one) => one.user === user)
-      await reader?.check(copy, shown.reverse())
+      reader?.check(copyNow, shown.reverse())
     }
   }
 
@@ -252,6 +256,26 @@ class World {
         throw new Error(`${copy.server.name} rejects ${eventId} of ${server.name}: ${reason}`)
       }
     }
+  }
+
+  /** Lets time pass until an answer comes. */
+  async #answer(asked: Promise<Reply>): Promise<Reply> {
+    const outcome: { reply?: Reply; error?: unknown } = {}
+    asked.then(
+      (reply) => {
+        outcome.reply = reply
+      },
+      (error) => {
+        outcome.error = error
+      },
+    )
+    for (let waited = 0; waited < ANSWER_MS_MAX; waited += ANSWER_STEP_MS) {
+      await this.#time.settle()
+      if (outcome.reply !== undefined) return outcome.reply
+      if (outcome.error !== undefined) throw outcome.error
+      await this.#time.pass(ANSWER_STEP_MS)
+    }
+    throw new Error('a request was never answered')
   }
 
   #throwDefects(): void {
