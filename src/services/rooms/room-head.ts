@@ -90,7 +90,7 @@ export function emptyHead(rules: RoomVersionRules): RoomHead {
   return new RoomHead(room, rules, { headSeq: 0, stateId: 0 as StateId, tips: [], stateBefore: 'previous' })
 }
 
-/** Reads a room's head; null for a room that this server doesn't have. */
+/** Reads a room's head; null for a room that this server doesn't have, or only knows from an invite or a knock. */
 export async function loadHead(store: Store, roomId: RoomId): Promise<RoomHead | null> {
   const found = await store.read(async (tx) => {
     const room = await tx.rooms.byId(roomId)
@@ -99,6 +99,7 @@ export async function loadHead(store: Store, roomId: RoomId): Promise<RoomHead |
     const extremities = (await tx.rooms.extremities(room.nid))
       .sort((a, b) => b.depth - a.depth)
       .slice(0, PREV_EVENTS_OWN_MAX)
+    if (extremities.length === 0) return null
     return { room, rules, extremities, tips: await tipsOf(tx, rules, extremities) }
   })
   if (found === null) return null
