@@ -18,6 +18,7 @@ import type { RandomBytes } from '#services/accounts/secrets.ts'
 import type { FederationSettings } from '#services/federation/federation-link.ts'
 import { federationServices } from '#services/federation/federation-services.ts'
 import { loadOldSigningKeys } from '#services/federation/keys/old-signing-keys.ts'
+import type { FederationSender, SenderNumbers } from '#services/federation/outbound/federation-sender.ts'
 import { addressPolicy } from '#services/federation/transport/address-policy.ts'
 import type { FederationTransport } from '#services/federation/transport/transport.ts'
 import { Housekeeping } from '#services/housekeeping.ts'
@@ -98,6 +99,8 @@ export async function openServices(config: Config, surroundings: Surroundings): 
     store,
     rooms,
     reading,
+    profiles: accounts.profiles,
+    tellsDeviceNames: config.federation.device_names,
     signer,
     clock,
     timers,
@@ -108,6 +111,7 @@ export async function openServices(config: Config, surroundings: Surroundings): 
     ...(surroundings.transport !== undefined && { transport: surroundings.transport }),
   })
   opened.defer(() => federation.close())
+  senderMetrics(metrics, federation.sender)
   const services: Services = { clock, config, federation, limiter, metrics, ...accounts, rooms, ...reading }
   const ending = opened.move()
   return { services, [Symbol.asyncDispose]: () => ending.disposeAsync() }
@@ -122,6 +126,17 @@ async function claimDatabase(store: Store, serverName: string): Promise<void> {
   })
   if (owner === serverName) return
   throw new StartError(`server_name: the database belongs to "${owner}", and can't be used as "${serverName}"`)
+}
+
+function senderMetrics(metrics: Metrics, sender: FederationSender): void {
+  const gauge = (name: keyof SenderNumbers, suffix: string, help: string) =>
+    metrics.gauge(`hearth_federation_${suffix}`, help, () => sender.numbers()[name])
+  gauge('destinations', 'destinations', 'Other servers that there is something to send to')
+  gauge('behind', 'destinations_behind', "Of them, those that don't keep up or can't be reached")
+  gauge('queuedEvents', 'queued_events', 'Events that wait in memory, summed over the servers that they are for')
+  gauge('underWay', 'transactions_under_way', 'Transactions on their way to other servers')
+  gauge('waiting', 'transactions_waiting', 'Servers that wait for their turn')
+  gauge('position', 'sender_position', 'The stream position up to which events have been handed out to servers')
 }
 
 function accountSettings(config: Config): AccountSettings {
