@@ -8,7 +8,7 @@ import {
   type FederationMembershipServices,
   federationMembershipServices,
 } from '#services/federation/membership/federation-membership-services.ts'
-import { passOnBy } from '#services/federation/membership/pass-on.ts'
+import { FederationSender } from '#services/federation/outbound/federation-sender.ts'
 import { type FederationReadServices, federationReadServices } from '#services/federation/reads/read-services.ts'
 import type { Profiles } from '#services/profiles/profiles.ts'
 import type { ReadingServices } from '#services/reading-services.ts'
@@ -24,6 +24,8 @@ export interface FederationServices extends FederationLink {
   readonly transactions: Transactions
   /** Memberships across servers. */
   readonly memberships: FederationMembershipServices
+  /** What happens here, on its way to other servers. */
+  readonly sender: FederationSender
   /** What other servers read here, and what users of this one read elsewhere. */
   readonly reads: FederationReadServices
 }
@@ -43,6 +45,14 @@ export async function federationServices(deps: Deps): Promise<FederationServices
   const link = await federationLink(deps)
   const serverName: ServerName = link.ownKeys.serverName
   const fetcher = new Fetcher(link.client)
+  const sender = await FederationSender.start({
+    ...deps,
+    serverName,
+    client: link.client,
+    typing: reading.typing,
+    presence: reading.presence,
+    onDropped: (destination, count) => deps.log.warn({ destination, count }, 'left out what could not be sent'),
+  })
   const inbound = new Ingest({
     store,
     queues,
@@ -62,7 +72,7 @@ export async function federationServices(deps: Deps): Promise<FederationServices
     verifier: link.eventVerifier,
     ingest: inbound,
     timers,
-    passOn: passOnBy(store, serverName, () => {}),
+    passOn: (row) => sender.relay(row),
     onError,
   })
   const edus = new Edus({ store, typing: reading.typing, presence: reading.presence, onError })
@@ -84,7 +94,9 @@ export async function federationServices(deps: Deps): Promise<FederationServices
     transactions,
     memberships,
     reads,
+    sender,
     async close() {
+      await sender.close()
       await memberships.partialStates.close()
       await inbound.close()
       await link.close()
