@@ -344,7 +344,7 @@ class World {
             copy.membership === 'join'
               ? {
                   accountData: sorted(copy.accountData),
-                  receipts: sorted(copy.receipts),
+                  receipts: sorted(expressible(copy.receipts)),
                   typing: copy.typing,
                   joined: copy.summary['m.joined_member_count'],
                   invited: copy.summary['m.invited_member_count'],
@@ -359,6 +359,12 @@ class World {
 
 function sorted(map: ReadonlyMap<string, unknown>): object {
   return Object.fromEntries([...map].sort(([a], [b]) => (a < b ? -1 : 1)))
+}
+
+/** An answer has room for one receipt of a user on an event: the unthreaded one, which says more. */
+function expressible(receipts: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+  const unthreaded = (name: string) => receipts.get(`${name.split(' ').slice(0, 2).join(' ')} `)
+  return new Map([...receipts].filter(([name, eventId]) => name.endsWith(' ') || unthreaded(name) !== eventId))
 }
 
 const ids = (state: ReadonlyMap<string, Event>) => new Map([...state].map(([k, event]) => [k, event.event_id]))
