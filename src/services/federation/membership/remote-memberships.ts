@@ -57,8 +57,6 @@ export class RemoteMemberships {
     for (let before = this.#joining.get(roomId); before !== undefined; before = this.#joining.get(roomId)) {
       await before.catch(() => undefined)
     }
-    // Another user may have brought this server into the room meanwhile.
-    if (await this.#joinLocally(user, roomId, request)) return
     const joining = this.#joinRemotely(user, roomId, request).finally(() => this.#joining.delete(roomId))
     this.#joining.set(roomId, joining)
     await joining
@@ -131,7 +129,11 @@ export class RemoteMemberships {
     }
   }
 
-  async #joinRemotely({ userId }: Who, roomId: RoomId, { via, reason }: JoinRequest): Promise<void> {
+  async #joinRemotely(user: Who, roomId: RoomId, request: JoinRequest): Promise<void> {
+    // Another user may have brought this server into the room meanwhile.
+    if (await this.#joinLocally(user, roomId, request)) return
+    const { userId } = user
+    const { via, reason } = request
     const wanted = await this.#wanted(userId, roomId, 'join', reason)
     const servers = await this.#candidates(userId, roomId, via)
     await this.#deps.handshakes.perform(wanted, servers, (handshake) => this.#deps.joinImport.take(handshake))

@@ -1,0 +1,269 @@
+/** Joining, knocking, inviting and leaving between servers. */
+import assert from 'node:assert/strict'
+import { afterEach, beforeEach, describe, it } from 'node:test'
+import type { RoomId } from '#core/ids.ts'
+import { ROOM_VERSIONS } from '#core/room-versions.ts'
+import { type Member, SmallFederation, type User } from '#test/federation/harness/small-federation.ts'
+
+let federation: SmallFederation
+let a: Member
+let b: Member
+let c: Member
+let alice: User
+let bob: User
+let carol: User
+
+beforeEach(async () => {
+  federation = new SmallFederation()
+  a = await federation.server('a.test')
+  b = await federation.server('b.test')
+  c = await federation.server('c.test')
+  alice = await a.user('alice')
+  bob = await b.user('bob')
+  carol = await c.user('carol')
+})
+afterEach(async () => {
+  await federation[Symbol.asyncDispose]()
+  assert.deepEqual(federation.defects, [])
+})
+
+const PUBLIC = { preset: 'public_chat' }
+const ok = (reply: { status: number; body: unknown }) => assert.equal(reply.status, 200, JSON.stringify(reply.body))
+
+function refusal(status: number, errcode: string, extra: object = {}) {
+  return { outcome: 'answered' as const, status, retryAfterMs: null, body: bytes({ errcode, error: 'no', ...extra }) }
+}
+const bytes = (json: object) => Buffer.from(JSON.stringify(json))
+
+describe('joining by way of another server', () => {
+  for (const version of ROOM_VERSIONS.keys()) {
+    it(`gives the room as it is, in version ${version}`, async () => {
+      const roomId = await alice.createRoom({ ...PUBLIC, room_version: version, name: 'Hall' })
+      await alice.say(roomId, 'before')
+      ok(await bob.join(roomId, a))
+      await b.services.federation.memberships.partialStates.idle()
+      for (const server of [a, b]) {
+        assert.equal(await server.membership(roomId, bob.userId), 'join')
+        assert.equal(await server.membership(roomId, alice.userId), 'join')
+        assert.equal((await server.state(roomId, 'm.room.name'))?.content['name'], 'Hall')
+      }
+      const { rooms } = await bob.sync()
+      assert.ok(rooms.join[roomId] !== undefined)
+      await bob.say(roomId, 'after')
+    })
+  }
+
+  it('finds the room by an alias of another server', async () => {
+    const roomId = await alice.createRoom({ ...PUBLIC, room_alias_name: 'hall' })
+    const reply = await bob.post('/join/%23hall%3Aa.test')
+    ok(reply)
+    assert.equal(reply.body.room_id, roomId)
+  })
+
+  it('goes on to the next server where one is gone, and to the one after it where that refuses', async () => {
+    const roomId = await alice.createRoom(PUBLIC)
+    const gone = { name: 'gone.test' } as Member
+    federation.intercept = (_from, { destination }) => (destination === c.name ? refusal(404, 'M_NOT_FOUND') : null)
+    ok(await bob.join(roomId, gone, c, a))
+    assert.equal(await a.membership(roomId, bob.userId), 'join')
+  })
+
+  it('tells what the servers said where none will do', async () => {
+    const roomId = await alice.createRoom({ preset: 'private_chat' })
+    const reply = await bob.join(roomId, c, a)
+    assert.deepEqual([reply.status, reply.body.errcode], [403, 'M_FORBIDDEN'])
+  })
+
+  it('tells of a room version that this server does not have', async () => {
+    federation.intercept = (_from, { uri }) =>
+      uri.includes('/make_join/') ? refusal(400, 'M_INCOMPATIBLE_ROOM_VERSION', { room_version: '99' }) : null
+    const reply = await bob.join('!room:a.test' as RoomId, a)
+    assert.equal(reply.body.errcode, 'M_INCOMPATIBLE_ROOM_VERSION')
+    assert.equal(reply.body.room_version, '99')
+  })
+
+  it('speaks the old form with servers that know no other', async () => {
+    const roomId = await alice.createRoom(PUBLIC)
+    federation.intercept = (_from, { uri }) => (uri.includes('/federation/v2/') ? refusal(404, 'M_UNRECOGNIZED') : null)
+    ok(await bob.join(roomId, a))
+    await b.sees(roomId, alice.userId, 'join')
+  })
+
+  it('is one join for two users who come at once', async () => {
+    const roomId = await alice.createRoom(PUBLIC)
+    const ben = await b.user('ben')
+    const replies = await Promise.all([bob.join(roomId, a), ben.join(roomId, a)])
+    replies.forEach(ok)
+    const remote = federation.asked.filter(({ line }) => line.includes('/send_join/'))
+    assert.equal(remote.length, 1)
+    assert.equal(await b.membership(roomId, ben.userId), 'join')
+  })
+
+  it('begins afresh after all had left', async () => {
+    const roomId = await alice.createRoom(PUBLIC)
+    ok(await bob.join(roomId, a))
+    await b.services.federation.memberships.partialStates.idle()
+    ok(await bob.room(roomId, 'leave'))
+    await alice.say(roomId, 'without you')
+    ok(await alice.setState(roomId, 'm.room.name', { name: 'Renamed' }))
+    ok(await bob.join(roomId, a))
+    await b.services.federation.memberships.partialStates.idle()
+    assert.equal((await b.state(roomId, 'm.room.name'))?.content['name'], 'Renamed')
+    const extremities = await b.store.read(async (tx) => tx.rooms.extremities((await tx.rooms.byId(roomId))!.nid))
+    assert.equal(extremities.length, 1)
+  })
+})
+
+describe('restricted rooms', () => {
+  /** A room of a.test that members of the lobby may join, who are on b.test and c.test. */
+  async function restricted(levels: object = {}): Promise<{ lobby: RoomId; roomId: RoomId }> {
+    const lobby = await alice.createRoom(PUBLIC)
+    const join_rule = { join_rule: 'restricted', allow: [{ type: 'm.room_membership', room_id: lobby }] }
+    const roomId = await alice.createRoom({
+      room_version: '11',
+      power_level_content_override: levels,
+      initial_state: [{ type: 'm.room.join_rules', state_key: '', content: join_rule }],
+    })
+    return { lobby, roomId }
+  }
+
+  it('let in who is in the lobby, with the signature of the server that vouches for it', async () => {
+    const { lobby, roomId } = await restricted()
+    assert.equal((await bob.join(roomId, a)).body.errcode, 'M_FORBIDDEN')
+    ok(await bob.join(lobby, a))
+    ok(await bob.join(roomId, a))
+    const join = await b.state(roomId, 'm.room.member', bob.userId)
+    assert.equal(join?.content['join_authorised_via_users_server'], alice.userId)
+    assert.deepEqual(Object.keys(join?.json['signatures'] as object).sort(), ['a.test', 'b.test'])
+  })
+
+  it('are joined by way of another server where nobody here may invite', async () => {
+    const { lobby, roomId } = await restricted({ invite: 50 })
+    ok(await bob.join(lobby, a))
+    ok(await bob.join(roomId, a))
+    const ben = await b.user('ben')
+    ok(await ben.join(lobby, a))
+    await a.sees(lobby, ben.userId, 'join')
+    ok(await ben.join(roomId))
+    for (const server of [a, b]) await server.sees(roomId, ben.userId, 'join')
+    const join = await b.state(roomId, 'm.room.member', ben.userId)
+    assert.equal(join?.content['join_authorised_via_users_server'], alice.userId)
+  })
+
+  it('say who could do it instead', async () => {
+    const { lobby, roomId } = await restricted({ invite: 50 })
+    ok(await bob.join(lobby, a))
+    ok(await bob.join(roomId, a))
+    await b.services.federation.memberships.partialStates.idle()
+    ok(await carol.join(lobby, a))
+    await b.sees(lobby, carol.userId, 'join')
+    const errors: unknown[] = []
+    federation.intercept = async (_from, request) => {
+      if (request.destination !== a.name || !request.uri.includes('/make_join/')) return null
+      errors.push('asked a.test')
+      return null
+    }
+    ok(await carol.join(roomId, b, a))
+    assert.deepEqual(errors, ['asked a.test'])
+  })
+})
+
+describe('knocking', () => {
+  const KNOCK = { initial_state: [{ type: 'm.room.join_rules', state_key: '', content: { join_rule: 'knock' } }] }
+
+  for (const version of ['7', '11', '12']) {
+    it(`reaches the room, and can be taken back, in version ${version}`, async () => {
+      const roomId = await alice.createRoom({ room_version: version, name: 'Hall', ...KNOCK })
+      ok(await bob.post(`/knock/${encodeURIComponent(roomId)}?via=a.test`, { reason: 'hello' }))
+      assert.equal(await a.membership(roomId, bob.userId), 'knock')
+      const shown = (await bob.sync()).rooms.knock[roomId].knock_state.events
+      assert.ok(shown.some(({ type }: { type: string }) => type === 'm.room.name'))
+      for (const entry of shown) assert.deepEqual(Object.keys(entry).sort(), ['content', 'sender', 'state_key', 'type'])
+      ok(await bob.room(roomId, 'leave'))
+      assert.equal(await a.membership(roomId, bob.userId), 'leave')
+      assert.equal((await bob.sync()).rooms.knock?.[roomId], undefined)
+    })
+  }
+
+  it('is answered by an invite', async () => {
+    const roomId = await alice.createRoom(KNOCK)
+    ok(await bob.post(`/knock/${encodeURIComponent(roomId)}?via=a.test`))
+    ok(await alice.room(roomId, 'invite', { user_id: bob.userId }))
+    assert.ok((await bob.sync()).rooms.invite[roomId] !== undefined)
+    ok(await bob.join(roomId))
+    assert.equal(await a.membership(roomId, bob.userId), 'join')
+  })
+})
+
+describe('inviting users of other servers', () => {
+  for (const version of ROOM_VERSIONS.keys()) {
+    it(`shows the invite and lets the user in without a hint, in version ${version}`, async () => {
+      const roomId = await alice.createRoom({ room_version: version, name: 'Hall' })
+      ok(await alice.room(roomId, 'invite', { user_id: bob.userId }))
+      assert.equal(await a.membership(roomId, bob.userId), 'invite')
+      const signatures = (await a.state(roomId, 'm.room.member', bob.userId))?.json['signatures'] as object
+      assert.deepEqual(Object.keys(signatures).sort(), ['a.test', 'b.test'])
+      const shown = (await bob.sync()).rooms.invite[roomId].invite_state.events
+      assert.ok(shown.some(({ content }: { content: { name?: string } }) => content.name === 'Hall'))
+      ok(await bob.room(roomId, 'join'))
+      await b.sees(roomId, alice.userId, 'join')
+    })
+  }
+
+  it('can be rejected', async () => {
+    const roomId = await alice.createRoom({})
+    ok(await alice.room(roomId, 'invite', { user_id: bob.userId }))
+    ok(await bob.room(roomId, 'leave'))
+    assert.equal(await a.membership(roomId, bob.userId), 'leave')
+    assert.equal((await bob.sync()).rooms.invite?.[roomId], undefined)
+  })
+
+  it("can be rejected when the inviter's server is gone", async () => {
+    const roomId = await alice.createRoom({})
+    ok(await alice.room(roomId, 'invite', { user_id: bob.userId }))
+    a.hide()
+    ok(await bob.room(roomId, 'leave'))
+    assert.equal((await bob.sync()).rooms.invite?.[roomId], undefined)
+  })
+
+  it('fails where the server is gone, and the room goes on without it', async () => {
+    const roomId = await alice.createRoom({})
+    b.hide()
+    const reply = await alice.room(roomId, 'invite', { user_id: bob.userId })
+    assert.equal(reply.status, 502)
+    assert.equal(await a.membership(roomId, bob.userId), undefined)
+    await alice.say(roomId, 'alone')
+  })
+
+  it('tells of users who want none', async () => {
+    const roomId = await alice.createRoom({})
+    const path = `/user/${encodeURIComponent(bob.userId)}/account_data/m.invite_permission_config`
+    ok(await bob.put(path, { default_action: 'block' }))
+    const reply = await alice.room(roomId, 'invite', { user_id: bob.userId })
+    assert.deepEqual([reply.status, reply.body.errcode], [403, 'M_INVITE_BLOCKED'])
+  })
+
+  it('holds nobody up while the other server thinks about it', async () => {
+    const roomId = await alice.createRoom({})
+    const said = Promise.withResolvers<void>()
+    federation.intercept = async (_from, { uri }) => {
+      if (uri.includes('/invite/')) {
+        await alice.say(roomId, 'meanwhile')
+        said.resolve()
+      }
+      return null
+    }
+    ok(await alice.room(roomId, 'invite', { user_id: bob.userId }))
+    await said.promise
+    assert.equal(await a.membership(roomId, bob.userId), 'invite')
+  })
+})
+
+describe('server access control lists', () => {
+  it('keep servers from joining, and let the others in', async () => {
+    const roomId = await alice.createRoom(PUBLIC)
+    ok(await alice.setState(roomId, 'm.room.server_acl', { allow: ['*'], deny: ['b.test'] }))
+    assert.equal((await bob.join(roomId, a)).body.errcode, 'M_FORBIDDEN')
+    ok(await carol.join(roomId, a))
+  })
+})
