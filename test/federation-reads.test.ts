@@ -75,6 +75,7 @@ describe('a server in the room', () => {
     await get('backfillRoom', `/backfill/${e(roomId)}?limit=3`, 400)
     await get('backfillRoom', `/backfill/${e(roomId)}?v=${e(sent)}&limit=x`, 400)
     await get('getEventByTimestamp', `/timestamp_to_event/${e(roomId)}?ts=1&dir=x`, 400)
+    assert.equal((await get('queryInfo', '/query/weather', 404)).errcode, 'M_UNRECOGNIZED')
   })
 })
 
