@@ -44,18 +44,21 @@ type Head = {
   has_stored: unknown
 }
 
-/** What the rows of a head and an append have in common. */
-const headOf = (texts: string) => `SELECT head_seq, state_id, rank_max, last_position, joined, invited, local_joined,
+const headOf = (eventIds: string) => `SELECT head_seq, state_id, rank_max, last_position, joined, invited, local_joined,
     (SELECT events.event_id FROM transactions JOIN events ON events.nid = transactions.event_nid
       WHERE transactions.user_nid = ? AND transactions.device_id = ? AND transactions.txn_id = ?
         AND transactions.room_nid = rooms.nid) AS repeated,
     EXISTS (SELECT 1 FROM gaps WHERE gaps.room_nid = rooms.nid) AS has_gaps,
-    EXISTS (SELECT 1 FROM events WHERE event_id IN (SELECT value FROM ${texts})) AS has_stored
+    EXISTS (SELECT 1 FROM events WHERE event_id IN (${eventIds})) AS has_stored
   FROM rooms WHERE nid = ?`
 
+/** By how the ids of the append's events are given; for a single event there is a faster way. */
 const HEAD = {
-  sqlite: headOf('json_each(?)'),
-  postgres: `${headOf('json_array_elements_text(?::json)')} FOR UPDATE OF rooms`,
+  sqlite: { one: headOf('?'), many: headOf('SELECT value FROM json_each(?)') },
+  postgres: {
+    one: `${headOf('?')} FOR UPDATE OF rooms`,
+    many: `${headOf('SELECT value FROM json_array_elements_text(?::json)')} FOR UPDATE OF rooms`,
+  },
 }
 
 /** See EventStore.append. First everything is worked out, then all rows are written at once. */
@@ -126,11 +129,13 @@ export class Appender {
    */
   async #lockHead(room: RoomNid, events: readonly NewEvent[]): Promise<Head> {
     const first = events.find(({ transaction }) => transaction !== undefined)?.transaction
-    const head = await this.#sql.get<Head>(HEAD[this.#sql.dialect], [
+    const [one, ...others] = events
+    const isSingle = one !== undefined && others.length === 0
+    const head = await this.#sql.get<Head>(HEAD[this.#sql.dialect][isSingle ? 'one' : 'many'], [
       first?.userNid ?? null,
       first?.deviceId ?? null,
       first?.txnId ?? null,
-      textList(events.map(({ event }) => event.eventId)),
+      isSingle ? one.event.eventId : textList(events.map(({ event }) => event.eventId)),
       room,
     ])
     if (head === undefined) throw new Error(`No room has the number ${room}`)
@@ -167,7 +172,7 @@ export class Appender {
       rank += 1 + (references.gaps.length > 0 ? gapRanks(rank) : 0)
       const stateBefore = rest.stateBefore === 'previous' ? state : rest.stateBefore
       const key =
-        rest.verdict === 'accepted' && event.stateKey !== null
+        rest.verdict !== 'rejected' && event.stateKey !== null
           ? await this.#keys.intern(event.type, event.stateKey)
           : null
       state = key === null ? stateBefore : await this.#tree.apply(room, stateBefore, [[key, own]])
