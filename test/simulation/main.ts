@@ -1,10 +1,18 @@
-/** `npm run simulate -- --seeds N [--from S]`: runs N seeds and says which promises were broken. */
+/**
+ * `npm run simulate -- --seeds N [--from S] [--keep]`: runs N seeds and says which promises were broken; `--keep`
+ * leaves the databases of those seeds for a look.
+ */
 import { parseArgs } from 'node:util'
 import { runSeeds } from '#test/simulation/run-seeds.ts'
 
 const { values } = parseArgs({
-  options: { seeds: { type: 'string', default: '200' }, from: { type: 'string', default: '1' } },
+  options: {
+    seeds: { type: 'string', default: '200' },
+    from: { type: 'string', default: '1' },
+    keep: { type: 'boolean', default: false },
+  },
 })
-const { summary, failures } = await runSeeds(Number(values.from), Number(values.seeds), (line) => console.log(line))
+const say = (line: string) => console.log(line)
+const { summary, failures } = await runSeeds(Number(values.from), Number(values.seeds), say, values.keep)
 console.log(summary)
 process.exitCode = failures.length === 0 ? 0 : 1

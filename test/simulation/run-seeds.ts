@@ -7,14 +7,14 @@ export type Runs = {
   readonly summary: string
 }
 
-/** Runs `count` seeds from `first` on. `say` is told of each failure. */
-export async function runSeeds(first: number, count: number, say: (line: string) => void): Promise<Runs> {
+/** Runs `count` seeds from `first` on. `say` is told of each failure; `keep` leaves its databases for a look. */
+export async function runSeeds(first: number, count: number, say: (line: string) => void, keep = false): Promise<Runs> {
   const coverage = noCoverage()
   const failures: { seed: number; error: unknown }[] = []
   const began = performance.now()
   for (let seed = first; seed < first + count; seed++) {
     try {
-      addCoverage(coverage, (await simulate(seed)).coverage)
+      addCoverage(coverage, (await simulate(seed, keep ? say : undefined)).coverage)
     } catch (error) {
       failures.push({ seed, error })
       say(`seed ${seed}: ${error instanceof Error ? error.stack : String(error)}`)

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Signer } from '#core/event/sign.ts'
@@ -14,6 +14,8 @@ import { type Reply, SimulatedServer } from '#test/simulation/simulated-server.t
 import { SyncReader } from '#test/simulation/sync-reader.ts'
 import { VirtualTime } from '#test/simulation/virtual-time.ts'
 
+/** A folder that is no disk, where there is one. */
+const IN_MEMORY = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
 const START = 1_700_000_000_000
 const EVENTS_MIN = 100
 const ACTIONS_MAX = 1_500
@@ -29,14 +31,22 @@ const e = encodeURIComponent
 
 export type Result = { readonly coverage: Coverage; readonly answers: ReadonlyMap<string, number> }
 
-/** Runs one seed: troubled times, then peace, then the promises. Throws where one is broken. */
-export async function simulate(seed: number): Promise<Result> {
+/**
+ * Runs one seed: troubled times, then peace, then the promises. Throws where one is broken; `keepFolder` is told where
+ * the databases are that show it, instead of their being removed.
+ */
+export async function simulate(seed: number, keepFolder?: (folder: string) => void): Promise<Result> {
   const world = new World(seed)
+  let isBroken = true
   try {
     await world.run()
-    return { coverage: await world.coverage(), answers: world.answers }
+    const coverage = await world.coverage()
+    isBroken = false
+    return { coverage, answers: world.answers }
   } finally {
     await world.end()
+    if (isBroken && keepFolder !== undefined) keepFolder(world.folder)
+    else rmSync(world.folder, { recursive: true, force: true })
   }
 }
 
@@ -46,7 +56,7 @@ class World {
   readonly #random: Random
   readonly #time = new VirtualTime(START)
   readonly #network: FaultyNetwork
-  readonly #folder = mkdtempSync(join(tmpdir(), 'hearth-simulation-'))
+  readonly folder = mkdtempSync(join(IN_MEMORY, 'hearth-simulation-'))
   readonly #servers: SimulatedServer[] = []
   readonly #rooms: Room[] = []
   readonly #acknowledged: Acknowledged[] = []
@@ -71,7 +81,6 @@ class World {
     for (const server of this.#servers) {
       if (server.isUp) await server.stop()
     }
-    rmSync(this.#folder, { recursive: true, force: true })
   }
 
   #faultRates(): FaultRates {
@@ -85,7 +94,7 @@ class World {
     for (let index = 0; index < count; index++) {
       const server = new SimulatedServer({
         name: `s${index}.test` as ServerName,
-        folder: this.#folder,
+        folder: this.folder,
         time: this.#time,
         network: this.#network,
         randomBytes: (length) => Uint8Array.from({ length }, () => bytes.bits() & 0xff),
@@ -203,7 +212,7 @@ class World {
     const noBytes = () => {
       throw new Error('the key is there')
     }
-    for (const { name } of this.#servers) signers.set(name, loadSigningKey(name, join(this.#folder, name), noBytes))
+    for (const { name } of this.#servers) signers.set(name, loadSigningKey(name, join(this.folder, name), noBytes))
     for (const room of this.#rooms) {
       const copies: RoomCopy[] = []
       for (const server of this.#servers) {
@@ -249,11 +258,11 @@ class World {
       const home = copies.find((copy) => copy.server === server)
       const row = home?.events.get(eventId)
       if (row === undefined) throw new Error(`I1: ${server.name} has lost ${eventId}`)
-      if (row.rejected) throw new Error(`I1: ${server.name} rejects its own ${eventId}`)
+      if (row.rejected)
+        throw new Error(`I1: ${server.name} rejects its own ${eventId}: ${await whyRejected(home!, eventId)}`)
       for (const copy of copies) {
         if (copy.events.get(eventId)?.rejected !== true) continue
-        const reason = await copy.server.store.read((tx) => tx.events.rejectionReason(copy.events.get(eventId)!.nid))
-        throw new Error(`${copy.server.name} rejects ${eventId} of ${server.name}: ${reason}`)
+        throw new Error(`${copy.server.name} rejects ${eventId} of ${server.name}: ${await whyRejected(copy, eventId)}`)
       }
     }
   }
@@ -306,6 +315,10 @@ class World {
     }
     return coverage
   }
+}
+
+function whyRejected({ server, events }: RoomCopy, eventId: EventId): Promise<string | null> {
+  return server.store.read((tx) => tx.events.rejectionReason(events.get(eventId)!.nid))
 }
 
 function countForks({ events }: RoomCopy, coverage: Coverage): void {
