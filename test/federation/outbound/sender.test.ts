@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { ServerName, UserId } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
+import { QUEUE_MAX } from '#services/federation/outbound/destination.ts'
 import type { WireReply } from '#services/federation/transport/transport.ts'
 import { answer, DOWN, OK, RETRY, type SenderWorld, senderWorld } from '#test/federation/outbound/sender-world.ts'
 import { ALICE, BOB, RoomFixture } from '#test/store/rooms/room-fixture.ts'
@@ -107,6 +108,22 @@ describe('events', () => {
     assert.equal(new Set(ids).size, ids.length)
   })
 
+  it('by which the first local user came in through another server are told by that one', async () => {
+    await using world = await senderWorld()
+    const room = await RoomFixture.create(world.store)
+    await room.append(world.store, [
+      room.event({ type: 'm.room.create', sender: userOf(A), stateKey: '' }),
+      room.member(userOf(A), 'join'),
+      room.member(userOf(B), 'join'),
+    ])
+    await room.append(world.store, [room.member(ALICE, 'join')])
+    await world.settled()
+    assert.deepEqual([world.peer(A).tries, world.peer(B).tries], [0, 0])
+    await room.append(world.store, [room.member(BOB, 'join')])
+    await world.settled()
+    for (const server of [A, B]) assert.equal(world.peer(server).received.flatMap(({ pdus }) => pdus).length, 1)
+  })
+
   it('of one dead or silent server delay nobody else (T5)', async () => {
     await using world = await senderWorld()
     const room = await roomWith(world, A, B, C)
@@ -118,6 +135,47 @@ describe('events', () => {
     }
     assert.deepEqual([world.bodies(A), world.bodies(B), world.bodies(C)], [[], ['1', '2', '3'], []])
     assert.deepEqual([world.peer(A).tries, world.peer(C).tries], [1, 1])
+  })
+})
+
+describe('many servers', () => {
+  it('are served although every third is silent, and those that stay silent hold little', async () => {
+    await using world = await senderWorld()
+    const servers = Array.from({ length: 450 }, (_, n) => `s${n}.example` as ServerName)
+    const silent = servers.filter((_, n) => n % 3 === 0)
+    const room = await roomWith(world, ...servers)
+    for (const server of silent) world.peer(server).reply = hanging().reply
+    await say(world, room, 'x')
+    for (let i = 0; i < 3; i++) {
+      await world.settled()
+      world.time.advance(2_000)
+    }
+    await world.settled()
+    const missing = servers.filter((server) => !silent.includes(server) && world.bodies(server).at(-1) !== 'x')
+    assert.deepEqual(missing, [])
+    const { destinations, underWay, waiting } = world.sender.numbers()
+    assert.deepEqual([destinations, underWay, waiting], [silent.length, silent.length, 0])
+  })
+
+  it('of which one is too slow for what happens get the newest of each room later, and hold no more than a bounded queue', async () => {
+    await using world = await senderWorld()
+    const [room, other] = [await roomWith(world, A, B), await roomWith(world, A)]
+    await world.settled()
+    const slow = hanging()
+    world.peer(A).reply = slow.reply
+    await say(world, other, 'other')
+    for (let i = 0; i <= QUEUE_MAX; i++) await say(world, room, `${i}`)
+    await world.settled()
+    const { behind, queuedEvents } = world.sender.numbers()
+    assert.deepEqual([behind, queuedEvents], [1, 0])
+    world.peer(A).reply = () => OK
+    slow.answer(OK)
+    await world.settled()
+    assert.deepEqual(world.bodies(A), ['other', `${QUEUE_MAX}`])
+    assert.equal(world.bodies(B).length, QUEUE_MAX + 1)
+    await say(world, room, 'after')
+    await world.settled()
+    assert.deepEqual(world.bodies(A).slice(2), ['after'])
   })
 })
 

@@ -12,7 +12,7 @@ import {
 import type { FederationClient, FederationReply } from '#services/federation/transport/federation-client.ts'
 import type { Timers } from '#services/timers.ts'
 import type { Store } from '#store/store.ts'
-import type { MissedEvent } from '#store/types/outbound.ts'
+import type { MissedEvent, QueuedEdu } from '#store/types/outbound.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
 
 /** How many events wait in memory for a server that keeps up. One that doesn't gets the newest of each room later. */
@@ -215,13 +215,11 @@ export class Destination {
     const events = again?.events ?? (await this.#nextEvents())
     const eduLimit =
       again?.eduIds.length ?? (this.#oneByOne && events.length > 0 ? 0 : this.#limit(TRANSACTION_EDUS_MAX))
-    const { pdus, queued } = await store.read(async (tx) => {
+    const pdus = await store.read(async (tx) => {
       const rows = await tx.events.byNids(events.map(({ eventNid }) => eventNid))
-      const found = events.map(({ eventNid }) => rows.get(eventNid)?.event.json ?? null)
-      const edus = this.#hasQueuedEdus && eduLimit > 0 ? await tx.outbound.edus(this.server, eduLimit) : []
-      return { pdus: found, queued: edus }
+      return events.map(({ eventNid }) => rows.get(eventNid)?.event.json ?? null)
     })
-    if (again === null && this.#hasQueuedEdus && eduLimit > 0 && queued.length === 0) this.#hasQueuedEdus = false
+    const queued = this.#hasQueuedEdus && eduLimit > 0 ? await this.#queuedEdus(eduLimit) : []
     const fresh = again === null && !this.#oneByOne ? this.edus.take(TRANSACTION_EDUS_MAX - queued.length, clock()) : []
     const edus = [...queued.map(({ edu }) => edu), ...fresh]
     const transaction = transactionOf(serverName, clock(), pdus.filter(isJsonObject), edus)
@@ -232,6 +230,19 @@ export class Destination {
         eduIds: queued.slice(0, transaction.edus).map(({ id }) => id),
       },
       transaction,
+    }
+  }
+
+  async #queuedEdus(limit: number): Promise<readonly QueuedEdu[]> {
+    // One that is queued while these are being read sets it again.
+    this.#hasQueuedEdus = false
+    let mayBeMore = true
+    try {
+      const edus = await this.#deps.store.read((tx) => tx.outbound.edus(this.server, limit))
+      mayBeMore = edus.length > 0
+      return edus
+    } finally {
+      this.#hasQueuedEdus ||= mayBeMore
     }
   }
 

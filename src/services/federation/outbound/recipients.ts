@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import { isUserId, type ServerName, serverOf } from '#core/ids.ts'
+import { member } from '#core/json/value.ts'
 import type { ReadTx } from '#store/store.ts'
 import type { EventRow } from '#store/types/events.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
@@ -32,6 +33,7 @@ export class Recipients {
     const before = await this.#inRoomAt(tx, roomNid, position - 1)
     this.membershipChanged(roomNid)
     const after = await this.#inRoomAt(tx, roomNid, position)
+    if (await this.#cameThroughOthers(tx, row, position)) return new Set()
     return new Set([...before, ...after, ...(await this.#serverOfMember(tx, row, position))])
   }
 
@@ -63,6 +65,12 @@ export class Recipients {
     for (const server of (await tx.rooms.byNid(room))?.partial?.servers ?? []) found.add(server)
     found.delete(this.#own)
     return found
+  }
+
+  /** The first of this server's users came in with the help of a server in the room, which tells the others of it. */
+  async #cameThroughOthers(tx: ReadTx, { event, roomNid }: EventRow, position: number): Promise<boolean> {
+    if (member(event.content, 'membership') !== 'join') return false
+    return !(await tx.rooms.serversAt(roomNid, position - 1)).has(this.#own)
   }
 
   /** An invite goes its own way; who was invited, or knocked, hears of the end of it. */
