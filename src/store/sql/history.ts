@@ -113,7 +113,7 @@ export class HistoryWriter {
   }
 
   async #stateAfter(room: RoomNid, { event, verdict }: HistoricEvent, stateBefore: StateId, nid: EventNid) {
-    if (verdict !== 'accepted' || event.stateKey === null) return { key: null, stateAfter: stateBefore }
+    if (verdict === 'rejected' || event.stateKey === null) return { key: null, stateAfter: stateBefore }
     const key = await this.#keys.intern(event.type, event.stateKey)
     return { key, stateAfter: await this.#tree.apply(room, stateBefore, [[key, nid]]) }
   }

@@ -19,7 +19,7 @@ export type TimelineEvent = Omit<NewEvent, 'stateBefore'> & {
   readonly gaps: readonly EventId[]
   readonly stateBefore: StateId
   readonly stateAfter: StateId
-  /** The state key that it sets; null for what isn't accepted state. */
+  /** The state key that it sets; null for what isn't state, or rejected. */
   readonly key: StateKeyNid | null
 }
 

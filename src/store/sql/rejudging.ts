@@ -70,7 +70,7 @@ export class Rejudging {
 
   /** Outliers have no state. */
   async #stateAfter({ roomNid, event, nid, rank }: EventRow, verdict: NewEvent['verdict'], before: StateId) {
-    if (verdict !== 'accepted' || event.stateKey === null || rank === null) return before
+    if (verdict === 'rejected' || event.stateKey === null || rank === null) return before
     return this.#tree.apply(roomNid, before, [[await this.#keys.intern(event.type, event.stateKey), nid]])
   }
 

@@ -19,7 +19,7 @@ export type EventRow = {
   /** Place in the room's timeline; null for outliers. */
   readonly rank: number | null
   readonly stateBefore: StateId
-  /** Same as `stateBefore` unless the event is accepted state. */
+  /** Same as `stateBefore` unless the event is state, and not rejected. */
   readonly stateAfter: StateId
   /** 1 + the greatest of its stored auth events'; 0 for a create event. */
   readonly generation: number
