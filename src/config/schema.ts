@@ -104,7 +104,7 @@ const rooms = Type.Object(
   {
     default_version: text('Room version of new rooms.', { default: '12' }),
     public_list_without_auth: flag(false, 'Show the list of published rooms to anybody.'),
-    public_list_over_federation: Type.Boolean({ default: false, description: 'Show it to other servers.', ...LATER }),
+    public_list_over_federation: flag(false, 'Show it to other servers.'),
     publication: Type.Array(
       Type.Object({
         action: choice(['allow', 'deny'], {}),

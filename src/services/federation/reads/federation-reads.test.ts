@@ -59,9 +59,9 @@ type Story = {
 }
 
 /** A room whose history is open as the visibility says, with one server of each kind. */
-async function story(visibility: string): Promise<Story> {
+async function story(visibility: string, version = '11'): Promise<Story> {
   const { rooms } = fixture
-  const roomId = await rooms.creation.create(alice.userId, { preset: 'public_chat' })
+  const roomId = await rooms.creation.create(alice.userId, { preset: 'public_chat', room_version: version })
   await fixture.setState(alice, roomId, 'm.room.history_visibility', { history_visibility: visibility })
   await rooms.memberships.join(userOf('member.test'), roomId)
   await rooms.memberships.join(userOf('ex-member.test'), roomId)
@@ -275,10 +275,14 @@ describe('get_missing_events', () => {
 })
 
 describe('event_auth', () => {
-  it('is the chain of that event alone', async () => {
-    const told = await story('shared')
+  for (const version of ['1', '11', '12']) {
+    it(`is the chain of that event alone, in version ${version}`, () => isChainOf(version))
+  }
+
+  async function isChainOf(version: string): Promise<void> {
+    const told = await story('shared', version)
     const pdus = await states.eventAuth('member.test' as ServerName, told.roomId, told.early)
     const types = pdus.map((pdu) => pdu['type']).toSorted()
     assert.deepEqual(types, ['m.room.create', 'm.room.member', 'm.room.power_levels'])
-  })
+  }
 })

@@ -1,13 +1,12 @@
 /** Other servers read rooms' state and what authorises it (server-server API, "Retrieving events"). */
-import type { EventId, RoomId, ServerName } from '#core/ids.ts'
+import { createEventIdOf, type EventId, type RoomId, type ServerName } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
 import { notFound } from '#core/matrix-error.ts'
-import { authEdges } from '#core/state/event-source.ts'
 import { ServerEyes } from '#services/federation/reads/server-eyes.ts'
 import { notInRoom, roomForServer, type ServerRoom } from '#services/federation/reads/server-room.ts'
 import { Pacer } from '#services/pacer.ts'
 import type { ReadTx, Store } from '#store/store.ts'
-import type { EventRow } from '#store/types/events.ts'
+import type { EventNid, EventRow } from '#store/types/events.ts'
 
 /** Events that are read at once. */
 const READ_EVENTS_MAX = 500
@@ -27,15 +26,19 @@ export class StateReads {
       const asked = await askedEvent(tx, server, roomId, eventId)
       const state = await stateBefore(tx, asked)
       const shown = await viewOf(tx, asked)
-      return { state: await shown(state), authChain: await shown(await authChain(tx, state)) }
+      return { state: await shown(state), authChain: await shown(await authChain(tx, asked, state)) }
     })
   }
 
   /** The same as ids (`/state_ids/{roomId}`). @throws M_NOT_FOUND for the event, M_FORBIDDEN */
   stateIds(server: ServerName, roomId: RoomId, eventId: EventId): Promise<StateAtEvent<EventId>> {
     return this.#store.read(async (tx) => {
-      const state = await stateBefore(tx, await askedEvent(tx, server, roomId, eventId))
-      return { state: state.map(idOf), authChain: (await authChain(tx, state)).map(idOf) }
+      const asked = await askedEvent(tx, server, roomId, eventId)
+      const state = await stateBefore(tx, asked)
+      const chain = await authChain(tx, asked, state)
+      const ids = await tx.state.eventIds([...new Set([...state, ...chain])])
+      const idsOf = (nids: readonly EventNid[]) => nids.flatMap((nid) => ids.get(nid) ?? [])
+      return { state: idsOf(state), authChain: idsOf(chain) }
     })
   }
 
@@ -44,7 +47,7 @@ export class StateReads {
     return this.#store.read(async (tx) => {
       const asked = await askedEvent(tx, server, roomId, eventId)
       const shown = await viewOf(tx, asked)
-      return shown(await authChain(tx, [asked.row]))
+      return shown(await authChain(tx, asked, [asked.row.nid]))
     })
   }
 }
@@ -63,53 +66,59 @@ async function askedEvent(tx: ReadTx, server: ServerName, roomId: RoomId, eventI
   return { row, room, eyes, wasIn }
 }
 
+type View = (nids: readonly EventNid[]) => Promise<JsonObject[]>
+
 /**
- * How the events are shown. Who was in the room at the event had its state then, and all that led to it. One that came
+ * How events are shown. Who was in the room at the event had its state then, and all that led to it. One that came
  * later gets what it sees by itself and what is state now, and redacted copies of the rest.
  */
-async function viewOf(tx: ReadTx, { room, eyes, wasIn }: Asked): Promise<(rows: EventRow[]) => Promise<JsonObject[]>> {
-  if (wasIn) return async (rows) => rows.map(({ event }) => event.json)
-  const current = new Set((await tx.state.current(room.room.nid)).map(({ eventNid }) => eventNid))
-  return async (rows) => {
+async function viewOf(tx: ReadTx, { room, eyes, wasIn }: Asked): Promise<View> {
+  const now = wasIn ? [] : (await tx.state.current(room.room.nid)).map(({ eventNid }) => eventNid)
+  const current = new Set(now)
+  return async (nids) => {
     const pdus: JsonObject[] = []
-    for (const row of rows) pdus.push(current.has(row.nid) ? row.event.json : await eyes.pdu(row))
+    for await (const row of readEvents(tx, nids)) {
+      pdus.push(wasIn || current.has(row.nid) ? row.event.json : await eyes.pdu(row))
+    }
     return pdus
   }
 }
 
-async function stateBefore(tx: ReadTx, { row, room }: Asked): Promise<EventRow[]> {
-  // Half a state would be taken for the whole.
-  if (row.rank === null || room.room.partial !== null) throw notFound(`The state at ${row.event.eventId} is not known`)
-  const nids = (await tx.state.entries(row.stateBefore)).map(({ eventNid }) => eventNid)
-  const rows: EventRow[] = []
+async function* readEvents(tx: ReadTx, nids: readonly EventNid[]): AsyncGenerator<EventRow> {
   const pacer = new Pacer()
   for (let at = 0; at < nids.length; at += READ_EVENTS_MAX) {
     await pacer.breathe()
-    rows.push(...(await tx.events.byNids(nids.slice(at, at + READ_EVENTS_MAX))).values())
+    yield* (await tx.events.byNids(nids.slice(at, at + READ_EVENTS_MAX))).values()
   }
-  return rows
+}
+
+async function stateBefore(tx: ReadTx, { row, room }: Asked): Promise<EventNid[]> {
+  // Half a state would be taken for the whole.
+  if (row.rank === null || room.room.partial !== null) throw notFound(`The state at ${row.event.eventId} is not known`)
+  return (await tx.state.entries(row.stateBefore)).map(({ eventNid }) => eventNid)
 }
 
 /** All that the events cite as their authorisation, and that in turn; an event stands in it only if another cites it. */
-async function authChain(tx: ReadTx, rows: readonly EventRow[]): Promise<EventRow[]> {
-  const chain = new Map<EventId, EventRow>()
+async function authChain(tx: ReadTx, { row }: Asked, nids: readonly EventNid[]): Promise<EventNid[]> {
+  const chain = new Set<EventNid>(await impliedCreate(tx, row))
   const pacer = new Pacer()
-  const asked = new Set<EventId>()
-  let edges = rows.flatMap(({ event }) => authEdges(event))
+  let edges: readonly EventNid[] = nids
   while (edges.length > 0) {
-    const fresh = [...new Set(edges)].filter((eventId) => !asked.has(eventId))
-    edges = []
-    for (let at = 0; at < fresh.length; at += READ_EVENTS_MAX) {
+    const cited = new Set<EventNid>()
+    for (let at = 0; at < edges.length; at += READ_EVENTS_MAX) {
       await pacer.breathe()
-      const some = fresh.slice(at, at + READ_EVENTS_MAX)
-      for (const eventId of some) asked.add(eventId)
-      for (const row of await tx.events.byIds(some)) {
-        chain.set(row.event.eventId, row)
-        edges.push(...authEdges(row.event))
-      }
+      const found = await tx.events.authOf(edges.slice(at, at + READ_EVENTS_MAX))
+      for (const { auth } of found.values()) for (const nid of auth) cited.add(nid)
     }
+    edges = [...cited.difference(chain)]
+    for (const nid of edges) chain.add(nid)
   }
-  return [...chain.values()]
+  return [...chain]
 }
 
-const idOf = ({ event }: EventRow): EventId => event.eventId
+/** From version 12 on every event is authorised by the create event without naming it. */
+async function impliedCreate(tx: ReadTx, { event }: EventRow): Promise<EventNid[]> {
+  if (!event.rules.roomIdIsCreateHash || event.type === 'm.room.create') return []
+  const create = await tx.events.byId(createEventIdOf(event.roomId))
+  return create === null ? [] : [create.nid]
+}
