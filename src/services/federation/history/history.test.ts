@@ -236,6 +236,18 @@ describe('/messages', () => {
     assert.deepEqual(bodies((await page({ from: first.end! })).chunk), ['1', '0'])
   })
 
+  it('has an end to go on from where nothing that came is wanted', async () => {
+    await roomWithGap(15)
+    await onlyTheNewest()
+    answers.set('two.test', (eventIds) => whole(eventIds, 1))
+    const filter = parseRoomEventFilter({ types: ['org.example.rare'] })
+    const first = await page({ filter })
+    assert.deepEqual([first.chunk, asked.length], [[], 4])
+    const second = await page({ filter, from: first.end! })
+    assert.notEqual(second.end, undefined)
+    assert.notEqual(second.end, first.end)
+  })
+
   it('asks once for readers who come at the same time', async () => {
     await roomWithGap(3)
     answers.set('two.test', whole)

@@ -47,10 +47,10 @@ export class RoomHistory {
     const fromRank = await this.#rankFor(viewer, roomId, request.from)
     if (fromRank !== null) await filler.fill({ roomId, fromRank, events: pageEvents(request.limit) })
     const page = await timeline.messages(viewer, roomId, request)
-    if (page.end !== undefined || page.chunk.length === 0 || request.to !== null || fromRank === null) return page
-    // Nothing older is here, but others have more: the client may come back for it.
+    if (page.end !== undefined || request.to !== null || fromRank === null) return page
+    // Nothing older is here, but others have more: the client may come back for it, unless it came from there just now.
     const rank = await filler.missingBelow(roomId)
-    return rank === null ? page : { ...page, end: tokenAtRank(rank - 1) }
+    return rank === null || rank > fromRank ? page : { ...page, end: tokenAtRank(rank - 1) }
   }
 
   /** As `Timeline.context`. */
