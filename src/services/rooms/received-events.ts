@@ -51,10 +51,13 @@ type Cited = {
 export class ReceivedEvents {
   readonly #store: Store
   readonly #queues: RoomQueues
+  readonly #onUnrejected: () => void
 
-  constructor(store: Store, queues: RoomQueues) {
+  /** @param onUnrejected told of each event that had been rejected for lack of others */
+  constructor(store: Store, queues: RoomQueues, onUnrejected: () => void = () => {}) {
     this.#store = store
     this.#queues = queues
+    this.#onUnrejected = onUnrejected
   }
 
   /**
@@ -117,6 +120,7 @@ export class ReceivedEvents {
       stateBefore: before,
       ...(redaction === null ? {} : { redaction }),
     })
+    if (cited.known?.rejected === true) this.#onUnrejected()
     return verdict
   }
 

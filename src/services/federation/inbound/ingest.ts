@@ -63,10 +63,11 @@ export class Ingest {
     this.#deps = deps
     const { store, queues, fetcher } = deps
     this.reader = new PduReader(deps.signatures)
-    this.received = new ReceivedEvents(store, queues)
-    this.outliers = new OutlierEvents(store, () => {
+    const onUnrejected = () => {
       this.counters.unrejected += 1
-    })
+    }
+    this.received = new ReceivedEvents(store, queues, onUnrejected)
+    this.outliers = new OutlierEvents(store, onUnrejected)
     const { reader, received, outliers, counters } = this
     this.gatherer = new Gatherer({ store, fetcher, reader, received, outliers, counters })
     this.#history = new HistoryImport({ store, reader, gatherer: this.gatherer, counters })
