@@ -210,6 +210,29 @@ describe('inviting users of other servers', () => {
     })
   }
 
+  it('happens when the room is made, and by a state event', async () => {
+    const roomId = await alice.createRoom({ preset: 'trusted_private_chat', invite: [bob.userId], is_direct: true })
+    const events = (await bob.sync()).rooms.invite[roomId].invite_state.events
+    assert.equal(events.at(-1).content.is_direct, true)
+    ok(await alice.setState(roomId, 'm.room.member', { membership: 'invite', reason: 'why not' }, carol.userId))
+    assert.ok((await carol.sync()).rooms.invite[roomId] !== undefined)
+    ok(await bob.room(roomId, 'join'))
+    ok(await carol.room(roomId, 'join'))
+    await a.sees(roomId, carol.userId, 'join')
+  })
+
+  it('can be taken back', async () => {
+    const roomId = await alice.createRoom({})
+    ok(await alice.room(roomId, 'invite', { user_id: bob.userId }))
+    ok(await alice.room(roomId, 'kick', { user_id: bob.userId }))
+    while ((await bob.sync()).rooms?.invite?.[roomId] !== undefined) {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      const end = b.store.onCommit(() => resolve())
+      if ((await bob.sync()).rooms?.invite?.[roomId] !== undefined) await promise
+      end()
+    }
+  })
+
   it('can be rejected', async () => {
     const roomId = await alice.createRoom({})
     ok(await alice.room(roomId, 'invite', { user_id: bob.userId }))

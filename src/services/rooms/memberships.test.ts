@@ -252,7 +252,7 @@ describe('inviting', () => {
     assert.deepEqual(join?.content, { membership: 'join' })
   })
 
-  it('is for users of this server as long as there is no federation', async () => {
+  it('is for users of this server: those of others are invited by way of their servers', async () => {
     const roomId = await create()
     const content = { membership: 'invite' }
     const target = '@eve:elsewhere.test'

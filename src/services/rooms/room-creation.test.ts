@@ -189,7 +189,13 @@ describe('createRoom', () => {
       'M_BAD_JSON',
     ],
     ['a name that is too large', { name: 'x'.repeat(66_000) }, 'M_TOO_LARGE'],
-    ['users of other servers', { invite: ['@bob:elsewhere.test'] }, 'M_FORBIDDEN'],
+    [
+      'invites of users of other servers among the initial state',
+      {
+        initial_state: [{ type: 'm.room.member', state_key: '@bob:elsewhere.test', content: { membership: 'invite' } }],
+      },
+      'M_FORBIDDEN',
+    ],
   ]
   for (const [what, request, errcode] of refused) {
     it(`refuses ${what} and leaves nothing`, async () => {

@@ -1,4 +1,4 @@
-import { fitsIdLimit, isRoomAlias, isUserId, type RoomAlias, type RoomId, type UserId } from '#core/ids.ts'
+import { fitsIdLimit, isRoomAlias, isUserId, type RoomAlias, type RoomId, serverOf, type UserId } from '#core/ids.ts'
 import { type JsonObject, member } from '#core/json/value.ts'
 import { badJson, invalidParam, MatrixError } from '#core/matrix-error.ts'
 import { ROOM_VERSIONS, type RoomVersionRules } from '#core/room-versions.ts'
@@ -38,7 +38,8 @@ export class RoomCreation {
   }
 
   /**
-   * `POST /createRoom`.
+   * `POST /createRoom`. Of those to be invited, users of other servers are left to the caller: their servers are asked
+   * first, and only when the room is there.
    *
    * @throws M_UNSUPPORTED_ROOM_VERSION; M_INVALID_PARAM for the alias; M_ROOM_IN_USE when it is taken;
    *   M_INVALID_ROOM_STATE where the new room's own rules refuse one of the events; M_INVITE_BLOCKED
@@ -48,14 +49,15 @@ export class RoomCreation {
     const alias = request.room_alias_name === undefined ? null : this.#alias(request.room_alias_name)
     const invitees = [...new Set(request.invite)]
     for (const invitee of invitees) this.#limitInvite(creator, invitee)
-    const profiles = await this.#profiles(creator, [...invitees, ...invitedByState(request)])
+    const ours = invitees.filter((invitee) => serverOf(invitee) === this.#context.serverName)
+    const profiles = await this.#profiles(creator, [...ours, ...invitedByState(request)])
     const plan: NewRoom = {
       creator,
       createContent: createContent(request, rules, creator),
       creatorProfile: profiles.get(creator) ?? {},
       state: [
         ...initialState(request, rules, creator, alias),
-        ...invitees.map((invitee) => invitation(invitee, profiles.get(invitee) ?? {}, request.is_direct)),
+        ...ours.map((invitee) => invitation(invitee, profiles.get(invitee) ?? {}, request.is_direct)),
       ],
       aliases: alias === null ? [] : [alias],
     }

@@ -60,8 +60,9 @@ export class SmallFederation implements AsyncDisposable {
     this.#now += ms
   }
 
-  async server(name: string): Promise<Member> {
-    const member = new Member(this, name as ServerName, join(this.#folder, name))
+  /** `settings` are those of the configuration file, over those made for tests. */
+  async server(name: string, settings: object = {}): Promise<Member> {
+    const member = new Member(this, name as ServerName, join(this.#folder, name), settings)
     await member.start()
     this.#members.push(member)
     return member
@@ -80,13 +81,15 @@ export class Member {
   readonly name: ServerName
   readonly #federation: SmallFederation
   readonly #dataDir: string
+  readonly #settings: object
   readonly #callers = new Map<string, Caller>()
   #opened: OpenServices | null = null
   #store: Store | null = null
   #serve: WireServer = () => Promise.reject(new Error('The server is not running'))
 
-  constructor(federation: SmallFederation, name: ServerName, dataDir: string) {
+  constructor(federation: SmallFederation, name: ServerName, dataDir: string, settings: object) {
     this.name = name
+    this.#settings = settings
     this.#federation = federation
     this.#dataDir = dataDir
   }
@@ -102,7 +105,8 @@ export class Member {
   async start(): Promise<void> {
     const federation = this.#federation
     mkdirSync(this.#dataDir, { recursive: true, mode: 0o700 })
-    const settings = { server_name: this.name, data_dir: this.#dataDir, rate_limits: false, presence: false }
+    const own = { server_name: this.name, data_dir: this.#dataDir, rate_limits: false, presence: false }
+    const settings = { ...own, ...this.#settings }
     const surroundings = { source: 'test', folder: this.#dataDir, environment: {} }
     const config = parseConfig(JSON.stringify(settings), surroundings)
     const complain = (error: unknown) => federation.defects.push(error)
@@ -141,6 +145,11 @@ export class Member {
   /** From now on no other server reaches it. */
   hide(): void {
     this.#federation.network.detach(this.name)
+  }
+
+  /** Others reach it again. */
+  show(): void {
+    this.#federation.network.attach(this.name, this.#serve)
   }
 
   async user(localpart: string): Promise<User> {

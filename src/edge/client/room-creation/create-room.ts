@@ -30,7 +30,7 @@ export default endpoint({
   }),
   numbers: 'lossless',
 
-  async handle({ body, caller }, { rooms }) {
+  async handle({ body, caller }, { rooms, federation }) {
     const { invite_3pid: thirdParties = [], ...request } = body
     if (thirdParties.length > 0) {
       throw new MatrixError(
@@ -38,6 +38,9 @@ export default endpoint({
         'This server asks no identity server, so that it can only invite user ids',
       )
     }
-    return { room_id: await rooms.creation.create(caller.userId, request) }
+    const roomId = await rooms.creation.create(caller.userId, request)
+    const { invite = [], is_direct: isDirect } = request
+    await federation.memberships.remoteMemberships.inviteToNewRoom(caller.userId, roomId, invite, isDirect)
+    return { room_id: roomId }
   },
 })

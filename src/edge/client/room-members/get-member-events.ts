@@ -24,12 +24,14 @@ export default endpoint({
     not_membership: Type.Optional(tMembership),
   },
 
-  async handle({ params, query, caller }, { roomState }) {
-    const chunk = await roomState.members(caller, params.roomId, {
+  async handle({ params, query, caller, signal }, { roomState, federation }) {
+    const options = {
       at: query.at ?? null,
       membership: query.membership ?? null,
       notMembership: query.not_membership ?? null,
-    })
-    return { chunk }
+    }
+    const { partialStates } = federation.memberships
+    const read = () => roomState.members(caller, params.roomId, options)
+    return { chunk: await partialStates.readWhole(params.roomId, signal, read) }
   },
 })

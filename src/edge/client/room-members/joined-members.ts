@@ -10,7 +10,9 @@ export default endpoint({
   rateLimit: false,
   params: { roomId: tRoomId },
 
-  async handle({ params, caller }, { roomState }) {
-    return { joined: Object.fromEntries(await roomState.joinedMembers(caller, params.roomId)) }
+  async handle({ params, caller, signal }, { roomState, federation }) {
+    const { partialStates } = federation.memberships
+    const read = () => roomState.joinedMembers(caller, params.roomId)
+    return { joined: Object.fromEntries(await partialStates.readWhole(params.roomId, signal, read)) }
   },
 })

@@ -1,5 +1,7 @@
 /** `PUT /_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}`: sends a state event. */
 import { Type } from 'typebox'
+import { isUserId } from '#core/ids.ts'
+import { member } from '#core/json/value.ts'
 import { endpoint } from '#kit/endpoint.ts'
 import { tJsonObject, tNewEventType, tRoomId, tStateKey } from '#kit/schemas.ts'
 
@@ -17,8 +19,12 @@ export default endpoint({
   body: tJsonObject,
   numbers: 'lossless',
 
-  async handle({ params, body, caller }, { rooms }) {
+  async handle({ params, body, caller }, { rooms, federation }) {
     const { roomId, eventType: type, stateKey = '' } = params
+    if (type === 'm.room.member' && member(body, 'membership') === 'invite' && isUserId(stateKey)) {
+      const eventId = await federation.memberships.remoteMemberships.inviteByState(caller, roomId, stateKey, body)
+      if (eventId !== null) return { event_id: eventId }
+    }
     return { event_id: await rooms.sending.sendState({ roomId, sender: caller, type, stateKey, content: body }) }
   },
 })

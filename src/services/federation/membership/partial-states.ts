@@ -1,5 +1,6 @@
 /** Rooms joined without their full state, which is fetched while they are used already. */
 import type { RoomId, ServerName } from '#core/ids.ts'
+import { MatrixError } from '#core/matrix-error.ts'
 import { ROOM_VERSIONS } from '#core/room-versions.ts'
 import type { Gatherer } from '#services/federation/inbound/gatherer.ts'
 import type { InboundRoom } from '#services/federation/inbound/inbound-room.ts'
@@ -13,6 +14,9 @@ const RETRY_MS_MIN = 10_000
 const RETRY_MS_MAX = 3_600_000
 /** Servers that are asked in one round. */
 const SERVERS_MAX = 20
+
+/** How long a read waits for a room to be whole. */
+const WAIT_MS_MAX = 60_000
 
 type Deps = {
   readonly context: RoomContext
@@ -50,15 +54,25 @@ export class PartialStates {
     this.#underWay.set(roomId, { done, stop })
   }
 
-  /** Resolves when the room's state is whole, or `signal` aborts: for reads that need all of it. */
-  async whole(roomId: RoomId, signal: AbortSignal): Promise<void> {
+  /**
+   * Reads what needs all of a room's state: again, and once that is whole, where it was being fetched. What `read`
+   * throws goes first, so that only those wait who may read.
+   *
+   * @throws M_UNKNOWN (504) where it takes too long, or `signal` aborts
+   */
+  async readWhole<T>(roomId: RoomId, signal: AbortSignal, read: () => Promise<T>): Promise<T> {
     const work = this.#underWay.get(roomId)
-    if (work === undefined || signal.aborted) return
-    const { promise, resolve } = Promise.withResolvers<void>()
-    const end = () => resolve()
+    const early = await read()
+    if (work === undefined) return early
+    const { promise, resolve } = Promise.withResolvers<'late'>()
+    const end = () => resolve('late')
+    const cancel = this.#deps.timers.after(WAIT_MS_MAX, end)
     signal.addEventListener('abort', end, { once: true })
-    await Promise.race([work.done, promise])
+    const outcome = signal.aborted ? 'late' : await Promise.race([work.done, promise])
     signal.removeEventListener('abort', end)
+    cancel()
+    if (outcome === 'late') throw new MatrixError('M_UNKNOWN', 'The members are still being fetched', { status: 504 })
+    return read()
   }
 
   /** Resolves when no room is being completed: for tests. */

@@ -1,6 +1,6 @@
 /** What users ask about their memberships, in rooms that this server is in and in those that it isn't in. */
 import type { Event } from '#core/event/event.ts'
-import { domainOf, isUserId, type RoomId, type ServerName, serverOf, type UserId } from '#core/ids.ts'
+import { domainOf, type EventId, isUserId, type RoomId, type ServerName, serverOf, type UserId } from '#core/ids.ts'
 import { type JsonObject, member } from '#core/json/value.ts'
 import { MatrixError } from '#core/matrix-error.ts'
 import type { Handshakes } from '#services/federation/membership/handshakes.ts'
@@ -115,6 +115,40 @@ export class RemoteMemberships {
     context.limiter.take('invitePerTarget', target)
     context.limiter.take('invitePerIssuer', user.userId)
     await invites.invite({ sender: user.userId, roomId, target, content: { ...content, ...reasonContent(reason) } })
+  }
+
+  /**
+   * Invites users of other servers to a room that was just made for that, `invitees` being those of this server too.
+   * One who can't be invited doesn't spoil the room: the creator sees who is missing.
+   */
+  async inviteToNewRoom(
+    sender: UserId,
+    roomId: RoomId,
+    invitees: readonly UserId[],
+    isDirect: boolean | undefined,
+  ): Promise<void> {
+    const { context, invites } = this.#deps
+    const content: JsonObject = isDirect === undefined ? {} : { is_direct: isDirect }
+    const others = [...new Set(invitees)].filter((target) => serverOf(target) !== context.serverName)
+    const outcomes = await Promise.allSettled(
+      others.map((target) => invites.invite({ sender, roomId, target, content })),
+    )
+    for (const outcome of outcomes) {
+      if (outcome.status === 'rejected' && !(outcome.reason instanceof MatrixError)) throw outcome.reason
+    }
+  }
+
+  /** Invites by a state event; null for a user of this server, to whom nothing special applies. @throws as `invite` */
+  async inviteByState(user: Who, roomId: RoomId, target: UserId, content: JsonObject): Promise<EventId | null> {
+    if (serverOf(target) === this.#deps.context.serverName) return null
+    const { membership: _membership, join_authorised_via_users_server: _via, ...given } = content
+    await this.invite(user, roomId, target, undefined, given)
+    const event = await this.#deps.context.store.read(async (tx) => {
+      const room = await tx.rooms.byId(roomId)
+      const nid = room === null ? null : await tx.state.currentOne(room.nid, 'm.room.member', target)
+      return nid === null ? undefined : (await tx.events.byNids([nid])).get(nid)?.event
+    })
+    return event?.eventId ?? null
   }
 
   /** False where it takes another server. */

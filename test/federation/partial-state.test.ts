@@ -1,0 +1,110 @@
+/** Rooms are read and written before their members are known, and are right once they are. */
+import assert from 'node:assert/strict'
+import { afterEach, beforeEach, describe, it } from 'node:test'
+import type { RoomId } from '#core/ids.ts'
+import { type Member, SmallFederation, type User } from '#test/federation/harness/small-federation.ts'
+
+let federation: SmallFederation
+let a: Member
+let b: Member
+let c: Member
+let alice: User
+let bob: User
+let carol: User
+let roomId: RoomId
+/** Lets b.test have the state that it asks for. */
+let release: () => void
+
+beforeEach(async () => {
+  federation = new SmallFederation()
+  a = await federation.server('a.test')
+  b = await federation.server('b.test')
+  c = await federation.server('c.test')
+  alice = await a.user('alice')
+  bob = await b.user('bob')
+  carol = await c.user('carol')
+  roomId = await alice.createRoom({ preset: 'public_chat', name: 'Hall' })
+  assert.equal((await carol.join(roomId, a)).status, 200)
+  await c.services.federation.memberships.partialStates.idle()
+  const { promise, resolve } = Promise.withResolvers<void>()
+  release = resolve
+  federation.intercept = async (from, { uri }) => {
+    if (from === b.name && /\/v1\/state(_ids)?\//.test(uri)) await promise
+    return null
+  }
+  assert.equal((await bob.join(roomId, a)).status, 200)
+})
+afterEach(async () => {
+  release()
+  await federation[Symbol.asyncDispose]()
+  assert.deepEqual(federation.defects, [])
+})
+
+const partial = async () => (await b.store.read((tx) => tx.rooms.byId(roomId)))?.partial ?? null
+const complete = () => b.services.federation.memberships.partialStates.idle()
+
+describe('a room with partial state', () => {
+  it('is read and written at once', async () => {
+    assert.notEqual(await partial(), null)
+    assert.equal(await b.membership(roomId, carol.userId), undefined)
+    const eventId = await bob.say(roomId, 'hello')
+    const { timeline } = (await bob.sync()).rooms.join[roomId]
+    assert.equal(timeline.events.at(-1).event_id, eventId)
+    assert.equal((await b.state(roomId, 'm.room.name'))?.content['name'], 'Hall')
+  })
+
+  it('takes messages of members who are not known yet', async () => {
+    const eventId = await carol.say(roomId, 'from afar')
+    const known = async () => (await b.store.read((tx) => tx.events.byId(eventId))) !== null
+    while (!(await known())) {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      const end = b.store.onCommit(() => resolve())
+      if (!(await known())) await promise
+      end()
+    }
+    const row = await b.store.read((tx) => tx.events.byId(eventId))
+    assert.deepEqual([row?.rejected, row?.softFailed], [false, false])
+  })
+
+  it('is whole, with what happened meanwhile, when the state has come', async () => {
+    await bob.say(roomId, 'hello')
+    assert.equal((await bob.setState(roomId, 'm.room.topic', { topic: 'not mine to set' })).status, 403)
+    release()
+    await complete()
+    assert.equal(await partial(), null)
+    for (const user of [alice, bob, carol]) assert.equal(await b.membership(roomId, user.userId), 'join')
+    const after = await bob.say(roomId, 'still here')
+    const timeline = await bob.get(`/rooms/${encodeURIComponent(roomId)}/messages?dir=b&limit=3`)
+    assert.equal(timeline.body.chunk[0].event_id, after)
+    assert.equal(timeline.body.chunk[1].content.body, 'hello')
+  })
+
+  it('goes on being completed after a restart', async () => {
+    await bob.say(roomId, 'hello')
+    const stopped = b.stop()
+    release()
+    await stopped
+    await b.start()
+    await complete()
+    assert.equal(await partial(), null)
+    assert.equal(await b.membership(roomId, carol.userId), 'join')
+  })
+
+  it('gives its list of members when that is whole', async () => {
+    const asked = bob.get(`/rooms/${encodeURIComponent(roomId)}/joined_members`)
+    release()
+    assert.deepEqual(Object.keys((await asked).body.joined).sort(), [alice, bob, carol].map((u) => u.userId).sort())
+  })
+
+  it('is not for others to join by way of this server', async () => {
+    const dave = await c.user('dave')
+    assert.equal((await carol.room(roomId, 'leave')).status, 200)
+    a.hide()
+    const reply = await dave.join(roomId, b)
+    assert.equal(reply.status, 404, JSON.stringify(reply.body))
+    a.show()
+    release()
+    await complete()
+    assert.equal((await dave.join(roomId, b)).status, 200)
+  })
+})
