@@ -208,6 +208,19 @@ describe('S30: a server that asks', () => {
     assert.equal(await outcome(byBackfill(insider, told, other.last)), 'M_NOT_FOUND')
   })
 
+  it('counts as in a room that is being joined when the answer to the join said so, but gets no half of a state', async () => {
+    const told = await story('shared')
+    const server = 'resident.test' as ServerName
+    await assert.rejects(events.event(server, told.last), { errcode: 'M_FORBIDDEN' })
+    await fixture.store.write(async (tx) => {
+      const { nid } = (await tx.rooms.byId(told.roomId))!
+      await tx.rooms.setPartial(nid, { joinEvent: told.last, servers: [server] })
+    })
+    assert.equal(await outcome(events.event(server, told.last)), 'full')
+    await assert.rejects(states.stateIds(server, told.roomId, told.last), { errcode: 'M_NOT_FOUND' })
+    await assert.rejects(states.state(server, told.roomId, told.last), { errcode: 'M_NOT_FOUND' })
+  })
+
   it('gets state that it did not see then as redacted copies, unless it is state now', async () => {
     const told = await story('joined')
     await fixture.setState(alice, told.roomId, 'm.room.name', { name: 'still here' })
