@@ -175,7 +175,8 @@ export class Appender {
         rest.verdict !== 'rejected' && event.stateKey !== null
           ? await this.#keys.intern(event.type, event.stateKey)
           : null
-      state = key === null ? stateBefore : await this.#tree.apply(room, stateBefore, [[key, own]])
+      const stateAfter = key === null ? stateBefore : await this.#tree.apply(room, stateBefore, [[key, own]])
+      if (rest.verdict === 'accepted') state = stateAfter
       placed.push({
         ...rest,
         ...references,
@@ -186,7 +187,7 @@ export class Appender {
         rank,
         senderNid: senders.get(event.sender)!,
         stateBefore,
-        stateAfter: state,
+        stateAfter,
         key,
       })
       cited.set(event.eventId, { nid: own, generation: references.generation, isOutlier: false })

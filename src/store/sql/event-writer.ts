@@ -4,6 +4,7 @@ import * as rows from '#store/sql/append-rows.ts'
 import { type Citations, citations } from '#store/sql/citations.ts'
 import type { References } from '#store/sql/cited-by.ts'
 import { packReferences } from '#store/sql/event-references.ts'
+import { Pauses } from '#store/sql/pauses.ts'
 import { perConnection } from '#store/sql/per-connection.ts'
 import type { TimelineEvent } from '#store/sql/placed-event.ts'
 import type { RowBatch } from '#store/sql/row-batch.ts'
@@ -34,8 +35,11 @@ export class EventWriter {
   /** The numbers of the events' senders. */
   async senders(events: readonly { readonly event: Event }[]): Promise<Map<string, UserNid>> {
     const senders = new Map<string, UserNid>()
+    const pauses = new Pauses()
     for (const { sender } of events.map(({ event }) => event)) {
-      if (!senders.has(sender)) senders.set(sender, await this.#users.intern(sender))
+      if (senders.has(sender)) continue
+      senders.set(sender, await this.#users.intern(sender))
+      if (pauses.due()) await pauses.pause()
     }
     return senders
   }

@@ -2,6 +2,7 @@ import { isUserId, type ServerName, serverOf, type UserId } from '#core/ids.ts'
 import { MEMBERSHIP, MEMBERSHIP_LOG, NO_STRIPPED_STATE } from '#store/sql/append-rows.ts'
 import { integerList } from '#store/sql/connection.ts'
 import { asMembership, membershipNumber, membershipOfNumber } from '#store/sql/membership-numbers.ts'
+import { Pauses } from '#store/sql/pauses.ts'
 import { perConnection } from '#store/sql/per-connection.ts'
 import { type JoinedChange, RoomServerWriter } from '#store/sql/room-server-writer.ts'
 import type { RowBatch } from '#store/sql/row-batch.ts'
@@ -93,8 +94,10 @@ export class MembershipWriter {
   /** The users' numbers. State keys that are no user ids have none. */
   async #intern(changes: readonly MemberChange[]): Promise<Map<string, UserNid>> {
     const users = new Map<string, UserNid>()
+    const pauses = new Pauses()
     for (const { userId } of changes) {
       if (isUserId(userId) && !users.has(userId)) users.set(userId, await this.#users.intern(userId))
+      if (pauses.due()) await pauses.pause()
     }
     return users
   }

@@ -1,4 +1,5 @@
 import { parameterValue, type SqlValue } from '#store/sql/connection.ts'
+import { Pauses } from '#store/sql/pauses.ts'
 import type { Schema } from '#store/sql/schema.ts'
 import type { Sql } from '#store/sql/sql.ts'
 
@@ -67,8 +68,12 @@ export class RowBatch {
       await this.#writeAtOnce(sql)
       return
     }
+    const pauses = new Pauses()
     for (const [change, rows] of this.#rows) {
-      for (const row of rows) await sql.run(change.single, row)
+      for (const row of rows) {
+        await sql.run(change.single, row)
+        if (pauses.due()) await pauses.pause()
+      }
     }
   }
 

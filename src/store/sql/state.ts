@@ -1,5 +1,6 @@
 import type { EventId } from '#core/ids.ts'
 import { integerList } from '#store/sql/connection.ts'
+import { Pauses } from '#store/sql/pauses.ts'
 import { perConnection } from '#store/sql/per-connection.ts'
 import type { Sql } from '#store/sql/sql.ts'
 import { stateKeys, type TypeAndKey } from '#store/sql/state-keys.ts'
@@ -120,7 +121,11 @@ export function stateStore(sql: Sql): StateStore {
 
     async build(room, entries) {
       const numbered: [StateKeyNid, EventNid][] = []
-      for (const { type, stateKey, event } of entries) numbered.push([await keys.intern(type, stateKey), event])
+      const pauses = new Pauses()
+      for (const { type, stateKey, event } of entries) {
+        numbered.push([await keys.intern(type, stateKey), event])
+        if (pauses.due()) await pauses.pause()
+      }
       return tree.build(room, numbered)
     },
   }

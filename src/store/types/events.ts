@@ -41,8 +41,8 @@ export type NewEvent = {
   /** Which numbered rule refused it, for rejected and soft-failed ones. */
   readonly reason?: string
   /**
-   * The state before: `'previous'` = the state after the event before it in this append (for the first: the room's
-   * current state of `expectedHeadSeq`), or a state that was resolved already.
+   * The state before: `'previous'` = the state after the accepted event before it in this append (for the first: the
+   * room's current state of `expectedHeadSeq`), or a state that was resolved already.
    */
   readonly stateBefore: 'previous' | StateId
   /** The device and transaction id of a local send: written in the same transaction, unique. */
