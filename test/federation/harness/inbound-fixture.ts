@@ -18,7 +18,7 @@ export const THERE = 'there.test' as ServerName
 export const signerOf = (name: string): Signer => signerFromSeed(name, 'a', new Uint8Array(32).fill(name.length))
 export const REMY = `@remy:${THERE}` as UserId
 export const ALICE = `@alice:${HERE}` as UserId
-const HERE_SIGNER = signerFromSeed(HERE, 'a', new Uint8Array(32).fill(7))
+export const signHere = signerFromSeed(HERE, 'a', new Uint8Array(32).fill(7))
 
 /** What another server answers, by the path's last fixed part: `event`, `state_ids`, …; null fails. */
 export type Answers = (what: string, request: FederationRequest) => JsonValue | null
@@ -54,11 +54,7 @@ export async function inboundFixture(): Promise<InboundFixture> {
     gather: async () => ({
       eventKeys: (server: string) => (keyId: string) => {
         if (keyId !== 'ed25519:a') return undefined
-        return server === HERE
-          ? HERE_SIGNER.publicKey
-          : server.endsWith('.test')
-            ? signerOf(server).publicKey
-            : undefined
+        return server === HERE ? signHere.publicKey : server.endsWith('.test') ? signerOf(server).publicKey : undefined
       },
     }),
   }
@@ -91,7 +87,7 @@ export async function inboundFixture(): Promise<InboundFixture> {
     async joinedRoom(version = '11') {
       const room = new RemoteRoom(version, REMY, signerOf(THERE))
       const before = [...room.stateEvents]
-      const join = room.member(ALICE, 'join', ALICE, HERE_SIGNER)
+      const join = room.member(ALICE, 'join', ALICE, signHere)
       await importRoom(rooms, ingest, before, join)
       return room
     },
@@ -110,7 +106,12 @@ export async function inboundFixture(): Promise<InboundFixture> {
 }
 
 /** What the answer to a join leaves here. */
-async function importRoom({ store }: RoomFixture, ingest: Ingest, state: readonly Event[], join: Event): Promise<void> {
+export async function importRoom(
+  { store }: RoomFixture,
+  ingest: Ingest,
+  state: readonly Event[],
+  join: Event,
+): Promise<void> {
   const nid = await store.write((tx) => tx.rooms.create(join.roomId, join.rules.version))
   const kept = await ingest.outliers.keep(nid, state)
   await store.write(async (tx) => {
