@@ -7,7 +7,7 @@ import { isJsonObject, type JsonObject, member } from '#core/json/value.ts'
 import type { RoomVersionRules } from '#core/room-versions.ts'
 
 /** How `prev_events` and `auth_events` cite an event: by its id, in room versions 1 and 2 with its reference hash. */
-export type EventReference = EventId | readonly [EventId, { readonly sha256: string }]
+export type EventReference = EventId | readonly [EventId, { readonly sha256?: string }]
 
 /** The hash over the whole event as sent (server-server API, "Calculating the content hash"), in bytes. */
 export function contentHash(json: JsonObject): Uint8Array {
