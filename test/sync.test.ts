@@ -8,7 +8,7 @@ import type { Store } from '#store/store.ts'
 import type { Membership } from '#store/types/memberships.ts'
 import { startHearth } from '#test/harness/hearth.ts'
 import { QUIET_LOG } from '#test/store/harness.ts'
-import { CAROL, RoomFixture } from '#test/store/rooms/room-fixture.ts'
+import { ALICE, CAROL, RoomFixture } from '#test/store/rooms/room-fixture.ts'
 
 test('a token from before a backup was restored starts from scratch', async () => {
   await using hearth = await startHearth()
@@ -38,14 +38,7 @@ test('rooms that this server is not in are told of with what came with the invit
   await using hearth = await startHearth()
   const { token, userId } = await hearth.user('alice')
   const waiting = await hearth.request('GET', '/sync', { token })
-  // As another process would.
-  await using store = await openStore({
-    database: 'sqlite',
-    dataDir: hearth.dataDir,
-    serverName: 'hearth.example' as ServerName,
-    clock: () => 0,
-    log: QUIET_LOG,
-  })
+  await using store = await anotherProcess(hearth.dataDir)
   const invite = await Outside.create(store, userId as UserId, 'invite')
   const knock = await Outside.create(store, userId as UserId, 'knock')
   const stripped = [{ type: 'm.room.name', state_key: '', sender: CAROL, content: { name: 'Elsewhere' } }]
@@ -71,6 +64,40 @@ test('rooms that this server is not in are told of with what came with the invit
     [invite.roomId, knock.roomId].sort(),
   )
 })
+
+test('a hole in a room that other servers write to is told of as a limited timeline', async () => {
+  await using hearth = await startHearth()
+  const { token } = await hearth.user('alice')
+  await using store = await anotherProcess(hearth.dataDir)
+  const room = await RoomFixture.create(store)
+  await room.append(store, [room.state('m.room.create', ''), room.member(ALICE, 'join')])
+  const { body: before } = await hearth.request('GET', '/sync', { token })
+  assert.equal(before.rooms.join[room.roomId].timeline.limited, false)
+  const near = room.event({ sender: CAROL })
+  const missing = room.event({ sender: CAROL })
+  const far = room.event({ sender: CAROL })
+  const last = room.event({ sender: CAROL })
+  await room.append(store, [near, far, last])
+  const { body } = await hearth.request('GET', `/sync?since=${before.next_batch}`, { token })
+  const { timeline } = body.rooms.join[room.roomId]
+  const ids = (events: readonly { event_id: string }[]) => events.map((event) => event.event_id)
+  assert.deepEqual(ids(timeline.events), [far.eventId, last.eventId])
+  assert.equal(timeline.limited, true)
+  await store.write(async (tx) => {
+    const [gap] = await tx.gaps.below(room.nid, Number.MAX_SAFE_INTEGER, 1)
+    const { stateAfter: stateBefore } = (await tx.events.byId(near.eventId))!
+    const events = [{ event: missing, verdict: 'accepted', stateBefore } as const]
+    await tx.events.addHistory({ roomNid: room.nid, beforeRank: gap!.rank, events })
+  })
+  const path = `/rooms/${room.roomId}/messages?dir=b&limit=2&from=${timeline.prev_batch}`
+  const { body: page } = await hearth.request('GET', path, { token })
+  assert.deepEqual(ids(page.chunk), [missing.eventId, near.eventId])
+})
+
+function anotherProcess(dataDir: string): Promise<Store> {
+  const serverName = 'hearth.example' as ServerName
+  return openStore({ database: 'sqlite', dataDir, serverName, clock: () => 0, log: QUIET_LOG })
+}
 
 /** A user's membership in a room elsewhere. */
 class Outside {

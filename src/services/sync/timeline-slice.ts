@@ -35,8 +35,18 @@ export type Slice = {
   readonly hidesNews: boolean
 }
 
-/** The newest events of a room's timeline, as far as the filter and the reader's rights go. */
+/** The newest events of a room's timeline, as far as the filter and the reader's rights go, and without a hole. */
 export async function timelineSlice(tx: ReadTx, request: SliceRequest): Promise<Slice> {
+  const slice = await newestEvents(tx, request)
+  const newest = slice.rows.at(-1)?.rank ?? null
+  const [gap] = newest === null ? [] : await tx.gaps.below(request.roomNid, newest, 1)
+  if (gap === undefined || gap.rank <= slice.startRank) return slice
+  // What other servers sent in between isn't here: clients fetch it by paginating from where the slice begins.
+  const rows = slice.rows.filter(({ rank }) => rank !== null && rank >= gap.rank)
+  return { ...slice, rows, limited: true, startRank: gap.rank - 1 }
+}
+
+async function newestEvents(tx: ReadTx, request: SliceRequest): Promise<Slice> {
   const limit = passesNothing(request.filter) ? 0 : (request.filter.limit ?? TIMELINE_LIMIT_DEFAULT)
   const rows: EventRow[] = []
   let beforeRank = Number.MAX_SAFE_INTEGER
