@@ -273,6 +273,22 @@ describe('after an outage', () => {
   })
 })
 
+it('the end leaves no timers behind, whoever is down or back', async () => {
+  await using world = await senderWorld()
+  const room = await roomWith(world, A, B, C)
+  for (const server of [A, B]) world.peer(server).reply = () => DOWN
+  world.peer(C).reply = hanging().reply
+  await say(world, room, 'x')
+  await world.settled()
+  world.peer(A).reply = () => OK
+  world.backOff.reset(A)
+  await world.settled()
+  await world.sender.close()
+  const own = world.time.pending.size
+  await world.presence.close()
+  assert.deepEqual([own, world.time.pending.size], [1, 0])
+})
+
 describe('a restart (R6)', () => {
   for (const crash of [false, true]) {
     it(`loses nothing that was under way, waiting or missed (${crash ? 'crash' : 'orderly'})`, async () => {

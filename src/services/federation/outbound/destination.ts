@@ -139,6 +139,8 @@ export class Destination {
       this.#sleepUntil(pausedUntil)
       return
     }
+    this.#cancelTimer?.()
+    this.#cancelTimer = null
     this.#running = this.#run()
       .catch((error: unknown) => {
         // The database failed: that is no matter of the other server's.

@@ -60,6 +60,7 @@ export class FederationSender {
   #stored: number
   #cancelTimer: () => void
   #checkpoint: Promise<void> = Promise.resolve()
+  #isClosed = false
 
   private constructor(deps: Deps, from: number) {
     const { store, serverName, client, typing, presence, clock, timers, onError } = deps
@@ -145,6 +146,7 @@ export class FederationSender {
 
   /** Stops sending; what hasn't been sent is for the next process. To be called before the store closes. */
   async close(): Promise<void> {
+    this.#isClosed = true
     this.#cancelTimer()
     this.#forgetReset()
     await this.#fresh.close()
@@ -160,7 +162,7 @@ export class FederationSender {
     this.#checkpoint = this.#settle()
       .catch(onError)
       .finally(() => {
-        if (!this.#stop.signal.aborted) this.#cancelTimer = timers.after(CHECKPOINT_MS, () => this.#round())
+        if (!this.#isClosed) this.#cancelTimer = timers.after(CHECKPOINT_MS, () => this.#round())
       })
   }
 
