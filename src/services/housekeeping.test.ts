@@ -33,12 +33,21 @@ test('each hour drops what has expired, until it is stopped', async () => {
       await tx.uiaSessions.put({ ...session, idHash: 'old', expiresTs: now + 1 })
       await tx.uiaSessions.put({ ...session, idHash: 'new', expiresTs: now + 7_200_000 })
     })
+    const origin = 'elsewhere.example' as ServerName
+    await store.write((tx) => tx.inbound.putTransaction(origin, '1', {}))
     const housekeeping = new Housekeeping({ store, clock, timers, onError: (error) => assert.fail(String(error)) })
     now += 3_600_000
     due.shift()?.()
     await housekeeping.stop()
     const left = await store.read(async (tx) => [await tx.uiaSessions.get('old'), await tx.uiaSessions.get('new')])
     assert.deepEqual([left[0], left[1]?.idHash], [null, 'new'])
+    const answered = () => store.read((tx) => tx.inbound.transaction(origin, '1'))
+    assert.deepEqual(await answered(), {})
+    now += 24 * 3_600_000
+    const later = new Housekeeping({ store, clock, timers, onError: (error) => assert.fail(String(error)) })
+    due.shift()?.()
+    await later.stop()
+    assert.equal(await answered(), null)
     assert.equal(due.length, 0, 'nothing is planned after the stop')
   }
   await rm(dataDir, { recursive: true })

@@ -1,7 +1,7 @@
 import type { Timers } from '#services/timers.ts'
 import type { Store } from '#store/store.ts'
 
-/** How long a client may repeat a send under the same transaction id and get the same event. */
+/** How long a client or another server may repeat a transaction and get the same answer. */
 export const TRANSACTIONS_KEPT_MS = 24 * 3_600_000
 const ROUND_MS = 3_600_000
 /** After so long without anybody wanting to reach a server, that it couldn't be reached is forgotten. */
@@ -41,6 +41,7 @@ export class Housekeeping {
     const now = this.#deps.clock()
     await this.#deps.store.write(async (tx) => {
       await tx.events.forgetTransactions(now - TRANSACTIONS_KEPT_MS)
+      await tx.inbound.forgetTransactions(now - TRANSACTIONS_KEPT_MS)
       await tx.uiaSessions.deleteExpired(now)
       await tx.destinations.deleteFailingBefore(now - FAILURES_KEPT_MS)
     })
