@@ -12,18 +12,22 @@ export type References = {
   readonly gaps: readonly EventId[]
 }
 
-/** Resolves what a timeline event cites. */
+/**
+ * Resolves what a timeline event cites. What came live and is hidden itself leads nobody to what lies before it; history
+ * goes on behind what is hidden in it.
+ */
 export function timelineReferences(
   event: Event,
   verdict: NewEvent['verdict'],
   cited: ReadonlyMap<EventId, Cited>,
+  isHistory = false,
 ): References {
   const lacking = lackingAuth(event, cited)
   if (verdict !== 'rejected' && lacking !== undefined) {
     throw new Error(`${event.eventId} has the auth event ${lacking}, which is not stored`)
   }
-  // What is hidden itself leads nobody to what lies before it.
-  const gaps = verdict === 'accepted' ? event.prevEvents.filter((id) => cited.get(id)?.isOutlier ?? true) : []
+  const gaps =
+    isHistory || verdict === 'accepted' ? event.prevEvents.filter((id) => cited.get(id)?.isOutlier ?? true) : []
   return { ...outlierReferences(event, cited), gaps: [...new Set(gaps)].filter((id) => id !== event.eventId) }
 }
 

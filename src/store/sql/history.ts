@@ -96,7 +96,7 @@ export class HistoryWriter {
       const { event, verdict, stateBefore } = one
       const outlier = stored.get(event.eventId)
       const own = outlier?.nid ?? (nid++ as EventNid)
-      const references = timelineReferences(event, verdict, cited)
+      const references = timelineReferences(event, verdict, cited, true)
       placed.push({
         ...one,
         ...references,

@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import type { Event } from '#core/event/event.ts'
+import {
+  ALICE,
+  forged,
+  honest,
+  type InboundFixture,
+  importRoom,
+  inboundFixture,
+  REMY,
+  signerOf,
+  signHere,
+  THERE,
+} from '#test/federation/harness/inbound-fixture.ts'
+import { RemoteRoom } from '#test/federation/harness/remote-room.ts'
+
+let fixture: InboundFixture
+before(async () => {
+  fixture = await inboundFixture()
+})
+after(() => fixture[Symbol.asyncDispose]())
+
+/** A room with some history before the local user's join. */
+async function oldRoom(grow: (room: RemoteRoom) => void, version = '11') {
+  const room = new RemoteRoom(version, REMY, signerOf(THERE))
+  grow(room)
+  const before = [...room.stateEvents]
+  const join = room.member(ALICE, 'join', ALICE, signHere)
+  await importRoom(fixture.rooms, fixture.ingest, before, join)
+  fixture.answers = honest(room)
+  const history = room.timeline.slice(0, -1)
+  return { room, join, history }
+}
+
+const jsonOf = (events: readonly Event[]) => events.map(({ json }) => json)
+const idsOf = (events: readonly Event[]) => events.map(({ eventId }) => eventId)
+
+describe('history from elsewhere', () => {
+  for (const version of ['1', '10', '12']) {
+    it(`stands before what was here, whole after some rounds, with its states (version ${version})`, async () => {
+      const { room, join, history } = await oldRoom((room) => {
+        for (let i = 0; i < 10; i++) room.send({ body: `${i}` })
+        room.put('m.room.topic', { topic: 'old' })
+        for (let i = 0; i < 10; i++) room.send({ body: `later ${i}` })
+      }, version)
+      const newest = history.slice(-12)
+      const position = fixture.rooms.store.position()
+      assert.equal(await fixture.ingest.backfilled(room.roomId, THERE, jsonOf(newest).reverse()), newest.length)
+      const rest = history.slice(0, -12)
+      assert.equal(await fixture.ingest.backfilled(room.roomId, THERE, jsonOf(rest)), rest.length)
+      assert.deepEqual(idsOf(await fixture.rooms.timeline(room.roomId)), idsOf([...history, join]))
+      assert.equal(fixture.rooms.store.position(), position, 'nobody is told')
+      const topic = history.find(({ type }) => type === 'm.room.topic') as Event
+      const { nid, stateBefore, stateAfter } = await fixture.rooms.row(topic.eventId)
+      const topicIn = (state: typeof stateAfter) =>
+        fixture.rooms.store.read((tx) => tx.state.get(state, 'm.room.topic', ''))
+      assert.deepEqual([await topicIn(stateBefore), await topicIn(stateAfter)], [null, nid])
+      const { rankMax } = (await fixture.rooms.store.read((tx) => tx.rooms.byId(room.roomId)))!
+      const row = await fixture.rooms.row(join.eventId)
+      assert.deepEqual(await fixture.rooms.store.read((tx) => tx.gaps.below(row.roomNid, rankMax, 5)), [])
+    })
+  }
+
+  it('S5: is checked like all other events', async () => {
+    const { room, history } = await oldRoom((room) => room.send({ body: 'x' }))
+    const bad = forged(history.at(-1) as Event, { signatures: { [THERE]: { 'ed25519:a': 'AAAA' } } })
+    assert.equal(await fixture.ingest.backfilled(room.roomId, THERE, [bad.json]), 0)
+    assert.equal(await fixture.ingest.backfilled(room.roomId, THERE, [history.at(-1)!.json]), 1)
+  })
+
+  it('that fills no gap is not taken', async () => {
+    const { room } = await oldRoom((room) => room.send({ body: 'x' }))
+    const stray = room.event({ prevEvents: room.timeline.slice(0, 1) })
+    assert.equal(await fixture.ingest.backfilled(room.roomId, THERE, [stray.json]), 0)
+  })
+
+  it('S49: of rejected events alone still moves the gap', async () => {
+    const outsider = `@nobody:${THERE}` as typeof REMY
+    const { room, history } = await oldRoom((room) => {
+      for (let i = 0; i < 5; i++) room.add(room.event({ sender: outsider, content: { i } }))
+    })
+    const rejected = history.slice(-5)
+    assert.equal(await fixture.ingest.backfilled(room.roomId, THERE, jsonOf(rejected)), 5)
+    assert.ok((await fixture.rooms.row(rejected[0]!.eventId)).rejected)
+    const rest = history.slice(0, -5)
+    assert.equal(await fixture.ingest.backfilled(room.roomId, THERE, jsonOf(rest)), rest.length)
+    assert.equal((await fixture.rooms.timeline(room.roomId)).length, rest.length + 1)
+  })
+
+  it('is redacted by a redaction that is here already', async () => {
+    const { room, history } = await oldRoom((room) => room.send({ body: 'secret' }))
+    const secret = history.at(-1) as Event
+    const redaction = room.add(room.event({ type: 'm.room.redaction', content: { redacts: secret.eventId } }))
+    await fixture.push(redaction)
+    await fixture.ingest.backfilled(room.roomId, THERE, [secret.json])
+    assert.deepEqual((await fixture.rooms.row(secret.eventId)).event.content, {})
+  })
+})
