@@ -4,7 +4,7 @@ import * as rows from '#store/sql/append-rows.ts'
 import { type Citations, citations } from '#store/sql/citations.ts'
 import { perConnection } from '#store/sql/per-connection.ts'
 import type { TimelineEvent } from '#store/sql/placed-event.ts'
-import { relationOf, THREAD } from '#store/sql/relation.ts'
+import { redactedIdOf, relationOf, THREAD } from '#store/sql/relation.ts'
 import type { RowBatch } from '#store/sql/row-batch.ts'
 import type { Sql } from '#store/sql/sql.ts'
 import { EVENT_COLUMNS, type StoredEvents, storedEvents, storedText } from '#store/sql/stored-events.ts'
@@ -41,9 +41,9 @@ export class RelationWriter {
     const own = new Set(placed.map(({ event }) => event.eventId))
     for (const event of accepted) {
       await this.relate(room, event, roots, batch)
-      const { redaction, event: source } = event
-      if (redaction !== undefined) redactions.set(redaction.target, event)
-      else if (source.redacts !== null && !own.has(source.redacts)) await this.#await(source.redacts, event.nid, batch)
+      const redactedId = redactedIdOf(event.event)
+      if (event.redaction !== undefined) redactions.set(event.redaction.target, event)
+      else if (redactedId !== null && !own.has(redactedId)) await this.#await(redactedId, event.nid, batch)
     }
     for (const { nid, redaction } of redactions.values()) {
       await this.redact(nid, redaction!.target, redaction!.redacted, batch)

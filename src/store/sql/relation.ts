@@ -19,6 +19,11 @@ export function relationOf(event: Event): Relation | null {
   return { relType, parentId }
 }
 
+/** The event that a redaction names; null where no index can hold that. */
+export function redactedIdOf({ redacts }: Event): EventId | null {
+  return redacts !== null && isIndexable(redacts) && isEventId(redacts) ? redacts : null
+}
+
 function isIndexable(value: JsonValue | undefined): value is string {
   return typeof value === 'string' && fitsIdLimit(value) && !value.includes('\0') && value.isWellFormed()
 }

@@ -84,6 +84,11 @@ forEachDatabase('events judged again', (test) => {
     const redacted = redactedCopy(target, room)
     await store.write((tx) => tx.events.redact(by, appended.events[0]!.nid, redacted))
     assert.deepEqual(await pending(), new Map())
+    const odd = ['$\0:x', '$\ud800:x', `$${'x'.repeat(300)}:x`, '']
+    await room.append(
+      store,
+      odd.map((redacts) => room.event({ type: 'm.room.redaction', content: { redacts } })),
+    )
     const row = await store.read((tx) => tx.events.byId(target.eventId))
     assert.deepEqual([row?.redactedBy, row?.event.content], [by, {}])
   })
