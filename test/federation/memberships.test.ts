@@ -1,8 +1,11 @@
 /** Joining, knocking, inviting and leaving between servers. */
 import assert from 'node:assert/strict'
-import { afterEach, beforeEach, describe, it } from 'node:test'
-import type { RoomId } from '#core/ids.ts'
+import { after, afterEach, before, describe, it } from 'node:test'
+import type { RoomId, UserId } from '#core/ids.ts'
+import { parseJson } from '#core/json/parse.ts'
+import type { JsonObject } from '#core/json/value.ts'
 import { ROOM_VERSIONS } from '#core/room-versions.ts'
+import type { WireRequest } from '#services/federation/transport/transport.ts'
 import { type Member, SmallFederation, type User } from '#test/federation/harness/small-federation.ts'
 
 let federation: SmallFederation
@@ -13,7 +16,7 @@ let alice: User
 let bob: User
 let carol: User
 
-beforeEach(async () => {
+before(async () => {
   federation = new SmallFederation()
   a = await federation.server('a.test')
   b = await federation.server('b.test')
@@ -22,10 +25,12 @@ beforeEach(async () => {
   bob = await b.user('bob')
   carol = await c.user('carol')
 })
-afterEach(async () => {
-  await federation[Symbol.asyncDispose]()
+afterEach(() => {
+  federation.intercept = () => null
+  federation.asked.length = 0
   assert.deepEqual(federation.defects, [])
 })
+after(() => federation[Symbol.asyncDispose]())
 
 const PUBLIC = { preset: 'public_chat' }
 const ok = (reply: { status: number; body: unknown }) => assert.equal(reply.status, 200, JSON.stringify(reply.body))
@@ -99,6 +104,15 @@ describe('joining by way of another server', () => {
     assert.equal(await b.membership(roomId, ben.userId), 'join')
   })
 
+  it('is told to the other servers in the room', async () => {
+    const roomId = await alice.createRoom(PUBLIC)
+    ok(await carol.join(roomId, a))
+    ok(await bob.join(roomId, a))
+    await c.sees(roomId, bob.userId, 'join')
+    ok(await bob.room(roomId, 'leave'))
+    await c.sees(roomId, bob.userId, 'leave')
+  })
+
   it('begins afresh after all had left', async () => {
     const roomId = await alice.createRoom(PUBLIC)
     ok(await bob.join(roomId, a))
@@ -112,6 +126,80 @@ describe('joining by way of another server', () => {
     const extremities = await b.store.read(async (tx) => tx.rooms.extremities((await tx.rooms.byId(roomId))!.nid))
     assert.equal(extremities.length, 1)
   })
+})
+
+describe('what a resident server answers', () => {
+  const ask = (from: Member, to: Member, uri: string) =>
+    from.services.federation.client.request({
+      destination: to.name,
+      method: 'GET',
+      uri: `/_matrix/federation/v1${uri}`,
+    })
+  const e = encodeURIComponent
+
+  it('to one that lacks the room version: which that is', async () => {
+    const roomId = await alice.createRoom({ ...PUBLIC, room_version: '10' })
+    for (const [versions, outcome] of [
+      ['?ver=9&ver=11', 'refused'],
+      ['', 'refused'],
+      ['?ver=10', 'answered'],
+    ] as const) {
+      const reply = await ask(b, a, `/make_join/${e(roomId)}/${e(bob.userId)}${versions}`)
+      assert.equal(reply.outcome, outcome)
+      if (reply.outcome !== 'refused') continue
+      assert.deepEqual([reply.status, reply.errcode], [400, 'M_INCOMPATIBLE_ROOM_VERSION'])
+      assert.equal(reply.json?.['room_version'], '10')
+    }
+  })
+
+  it('about rooms that it is not in, or not any more: that it is not', async () => {
+    const roomId = await alice.createRoom(PUBLIC)
+    ok(await carol.join(roomId, a))
+    ok(await carol.room(roomId, 'leave'))
+    for (const id of [roomId, '!unknown:c.test']) {
+      const reply = await ask(b, c, `/make_join/${e(id)}/${e(bob.userId)}?ver=12`)
+      assert.deepEqual([reply.outcome, reply.outcome === 'refused' && reply.errcode], ['refused', 'M_NOT_FOUND'])
+    }
+  })
+
+  it('about users of other servers: nothing', async () => {
+    const roomId = await alice.createRoom(PUBLIC)
+    for (const action of ['make_join', 'make_leave', 'make_knock']) {
+      const reply = await ask(b, a, `/${action}/${e(roomId)}/${e(carol.userId)}?ver=12`)
+      assert.deepEqual([reply.outcome, reply.outcome === 'refused' && reply.status], ['refused', 403])
+    }
+  })
+
+  for (const omit of [true, false]) {
+    it(`to a join ${omit ? 'without' : 'with'} its members`, async () => {
+      const roomId = await alice.createRoom({ ...PUBLIC, name: 'Hall' })
+      ok(await carol.join(roomId, a))
+      const { promise, resolve } = Promise.withResolvers<WireRequest>()
+      federation.intercept = (_from, request) => {
+        if (!request.uri.includes('/send_join/')) return null
+        resolve(request)
+        return refusal(403, 'M_FORBIDDEN')
+      }
+      await bob.join(roomId, a)
+      const sent = await promise
+      federation.intercept = () => null
+      const reply = await b.services.federation.client.request({
+        destination: a.name,
+        method: 'PUT',
+        uri: sent.uri.replace('omit_members=true', `omit_members=${omit}`),
+        body: parseJson(Buffer.from(sent.body ?? ''), { depthMax: 100, lossless: true }) as JsonObject,
+      })
+      assert.equal(reply.outcome, 'answered')
+      // biome-ignore lint/suspicious/noExplicitAny: an answer as it came
+      const answer = reply.json as any
+      const members = answer.state.filter(({ type }: { type: string }) => type === 'm.room.member')
+      assert.equal(members.length, omit ? 0 : 2)
+      assert.equal(answer.members_omitted, omit)
+      assert.deepEqual(answer.servers_in_room?.toSorted(), omit ? ['a.test', 'c.test'] : undefined)
+      const ids = (list: object[]) => new Set(list.map((event) => JSON.stringify(event)))
+      assert.equal(ids(answer.state).isDisjointFrom(ids(answer.auth_chain)), omit)
+    })
+  }
 })
 
 describe('restricted rooms', () => {
@@ -150,6 +238,19 @@ describe('restricted rooms', () => {
     assert.equal(join?.content['join_authorised_via_users_server'], alice.userId)
   })
 
+  it('are refused as unable to authorise where the lobby is not known', async () => {
+    const { lobby, roomId } = await restricted()
+    ok(await carol.join(lobby, a))
+    ok(await carol.join(roomId, a))
+    ok(await bob.join(lobby, a))
+    ok(await carol.room(lobby, 'leave'))
+    await c.services.federation.memberships.partialStates.idle()
+    await a.sees(lobby, carol.userId, 'leave')
+    const errors = await makeJoinErrors(b, c, roomId, bob)
+    assert.equal(errors, 'M_UNABLE_TO_AUTHORISE_JOIN')
+    assert.equal(await makeJoinErrors(b, a, roomId, bob), null)
+  })
+
   it('say who could do it instead', async () => {
     const { lobby, roomId } = await restricted({ invite: 50 })
     ok(await bob.join(lobby, a))
@@ -157,6 +258,8 @@ describe('restricted rooms', () => {
     await b.services.federation.memberships.partialStates.idle()
     ok(await carol.join(lobby, a))
     await b.sees(lobby, carol.userId, 'join')
+    assert.equal(await makeJoinErrors(c, b, roomId, carol), 'M_UNABLE_TO_GRANT_JOIN')
+    assert.equal(await makeJoinErrors(c, b, roomId, await c.user('dora')), 'M_FORBIDDEN')
     const errors: unknown[] = []
     federation.intercept = async (_from, request) => {
       if (request.destination !== a.name || !request.uri.includes('/make_join/')) return null
@@ -167,6 +270,15 @@ describe('restricted rooms', () => {
     assert.deepEqual(errors, ['asked a.test'])
   })
 })
+
+async function makeJoinErrors(from: Member, to: Member, roomId: RoomId, user: User): Promise<string | null> {
+  const reply = await from.services.federation.client.request({
+    destination: to.name,
+    method: 'GET',
+    uri: `/_matrix/federation/v1/make_join/${encodeURIComponent(roomId)}/${encodeURIComponent(user.userId)}?ver=11`,
+  })
+  return reply.outcome === 'refused' ? reply.errcode : null
+}
 
 describe('knocking', () => {
   const KNOCK = { initial_state: [{ type: 'm.room.join_rules', state_key: '', content: { join_rule: 'knock' } }] }
@@ -242,27 +354,31 @@ describe('inviting users of other servers', () => {
   })
 
   it("can be rejected when the inviter's server is gone", async () => {
-    const roomId = await alice.createRoom({})
-    ok(await alice.room(roomId, 'invite', { user_id: bob.userId }))
-    a.hide()
-    ok(await bob.room(roomId, 'leave'))
-    assert.equal((await bob.sync()).rooms.invite?.[roomId], undefined)
+    await using own = new SmallFederation()
+    const there = await own.server('there.test')
+    const ann = await there.user('ann')
+    const ben = await (await own.server('here.test')).user('ben')
+    const roomId = await ann.createRoom({})
+    ok(await ann.room(roomId, 'invite', { user_id: ben.userId }))
+    there.hide()
+    ok(await ben.room(roomId, 'leave'))
+    assert.equal((await ben.sync()).rooms.invite?.[roomId], undefined)
   })
 
   it('fails where the server is gone, and the room goes on without it', async () => {
     const roomId = await alice.createRoom({})
-    b.hide()
-    const reply = await alice.room(roomId, 'invite', { user_id: bob.userId })
+    const reply = await alice.room(roomId, 'invite', { user_id: '@eve:gone.test' })
     assert.equal(reply.status, 502)
-    assert.equal(await a.membership(roomId, bob.userId), undefined)
+    assert.equal(await a.membership(roomId, '@eve:gone.test' as UserId), undefined)
     await alice.say(roomId, 'alone')
   })
 
   it('tells of users who want none', async () => {
     const roomId = await alice.createRoom({})
-    const path = `/user/${encodeURIComponent(bob.userId)}/account_data/m.invite_permission_config`
-    ok(await bob.put(path, { default_action: 'block' }))
-    const reply = await alice.room(roomId, 'invite', { user_id: bob.userId })
+    const hermit = await b.user('hermit')
+    const path = `/user/${encodeURIComponent(hermit.userId)}/account_data/m.invite_permission_config`
+    ok(await hermit.put(path, { default_action: 'block' }))
+    const reply = await alice.room(roomId, 'invite', { user_id: hermit.userId })
     assert.deepEqual([reply.status, reply.body.errcode], [403, 'M_INVITE_BLOCKED'])
   })
 

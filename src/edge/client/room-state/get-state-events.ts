@@ -10,7 +10,8 @@ export default endpoint({
   rateLimit: false,
   params: { roomId: tRoomId },
 
-  handle({ params, caller }, { roomState }) {
-    return roomState.all(caller, params.roomId)
+  handle({ params, caller, signal }, { roomState, federation }) {
+    const { partialStates } = federation.memberships
+    return partialStates.readWhole(params.roomId, signal, () => roomState.all(caller, params.roomId))
   },
 })
