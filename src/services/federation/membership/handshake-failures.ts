@@ -4,9 +4,20 @@ import { type JsonValue, member } from '#core/json/value.ts'
 import { MatrixError, notFound } from '#core/matrix-error.ts'
 import { type FederationFailure, failureText } from '#services/federation/transport/federation-client.ts'
 
-const ERRCODE = /^[A-Z][A-Z0-9_.]{0,99}$/
-/** "If `M_MISSING_PARAM` or `M_INVALID_PARAM` is returned … the Client-Server API request SHOULD fail with a 5xx error". */
-const OUR_OWN_FAULT: readonly string[] = ['M_MISSING_PARAM', 'M_INVALID_PARAM', 'M_UNAUTHORIZED', 'M_UNRECOGNIZED']
+/**
+ * What is passed on in the other server's words, the most telling first. The rest says more about the two servers than
+ * about what the user wanted (`M_MISSING_PARAM` or `M_INVALID_PARAM` "SHOULD fail with a 5xx error"), or would mislead a
+ * client, as `M_UNKNOWN_TOKEN` would.
+ */
+const PASSED_ON: readonly string[] = [
+  'M_INCOMPATIBLE_ROOM_VERSION',
+  'M_INVITE_BLOCKED',
+  'M_FORBIDDEN',
+  'M_UNABLE_TO_GRANT_JOIN',
+  'M_UNABLE_TO_AUTHORISE_JOIN',
+  'M_BAD_STATE',
+  'M_NOT_FOUND',
+]
 
 /** Collects why each candidate failed. */
 export class HandshakeFailures {
@@ -38,19 +49,16 @@ export class HandshakeFailures {
   }
 }
 
-/** In the words of the other server; null for what says more about us than about what was wanted. */
 function errorOf(failure: FederationFailure & { readonly outcome: 'refused' }): MatrixError | null {
   const { errcode, error, status, json } = failure
-  if (status >= 500 || errcode === null || !ERRCODE.test(errcode) || OUR_OWN_FAULT.includes(errcode)) return null
-  if (errcode === 'M_LIMIT_EXCEEDED') return null
+  if (status >= 500 || errcode === null || !PASSED_ON.includes(errcode)) return null
   const version: JsonValue | undefined = json === null ? undefined : member(json, 'room_version')
   const extra = typeof version === 'string' ? { room_version: version } : {}
-  return new MatrixError(errcode, error ?? 'Refused by the other server', { status, extra })
+  return new MatrixError(errcode, error ?? 'Refused by the other server', { extra })
 }
 
+/** What this server itself has against an answer comes after what others say. */
 function weight({ errcode }: MatrixError): number {
-  const order = ['M_INCOMPATIBLE_ROOM_VERSION', 'M_FORBIDDEN', 'M_UNABLE_TO_GRANT_JOIN', 'M_UNABLE_TO_AUTHORISE_JOIN']
-  const at = order.indexOf(errcode)
-  if (at >= 0) return at
-  return errcode === 'M_NOT_FOUND' ? order.length + 1 : order.length
+  const at = PASSED_ON.indexOf(errcode)
+  return at >= 0 ? at : PASSED_ON.length
 }

@@ -8,7 +8,7 @@ import { isServerName } from '#core/server-name.ts'
 import { MalformedAnswerError } from '#services/federation/membership/own-member-event.ts'
 
 /** Servers that a room with partial state is filled up from. */
-const SERVERS_MAX = 1_000
+const SERVERS_MAX = 10_000
 
 export type SendJoinReply = {
   /** Our event with the signatures that the resident server added. They haven't been checked. */
