@@ -49,7 +49,7 @@ export function serveRoom(server: HostileServer, remote: RemoteRoom): void {
   const id = e(remote.roomId)
   const template = (membership: string) => (asked: Asked) => ({
     status: 200,
-    body: { room_version: remote.rules.version, event: remote.template(asked.path[4] as never, membership) },
+    body: { room_version: remote.rules.version, event: remote.template(asked.path[3] as never, membership) },
   })
   server.on('GET', `/v1/make_join/${id}`, template('join'))
   server.on('GET', `/v1/make_leave/${id}`, template('leave'))

@@ -153,3 +153,158 @@ async function oddNumbers(roomId: string, sender: Api, reader: Api): Promise<voi
   assert.equal(read.content.float, 1.5)
   assert.equal(read.content.body, 'odd numbers')
 }
+
+for (const home of ['synapse', 'hearth'] as const) {
+  describe(`people of both servers in rooms of ${home}`, () => {
+    const host = () => users[home].first
+    const side = () => pair[home]
+    const away = () => otherSide(pair[home])
+    const visitor = () => users[away().name].first
+    const second = () => users[away().name].second
+
+    test('an invite arrives, and is accepted; another is refused', async () => {
+      const roomId = await host().createRoom({ preset: 'private_chat', invite: [visitor().userId, second().userId] })
+      for (const invited of [visitor(), second()]) await isInvited(invited, roomId)
+      await visitor().post(`${V3}/join/${e(roomId)}`)
+      await hasMembership(host(), roomId, visitor().userId, 'join')
+      await second().leave(roomId)
+      await hasMembership(host(), roomId, second().userId, 'leave')
+      await agree(roomId, host(), visitor())
+    })
+
+    test('a knock is heard and answered with an invite', async () => {
+      const roomId = await roomWith(host(), { join_rule: 'knock' })
+      await visitor().post(`${V3}/knock/${e(roomId)}?via=${e(side().serverName)}&server_name=${e(side().serverName)}`)
+      await hasMembership(host(), roomId, visitor().userId, 'knock')
+      await host().invite(roomId, visitor().userId)
+      await isInvited(visitor(), roomId)
+      await visitor().post(`${V3}/join/${e(roomId)}`)
+      await hasMembership(host(), roomId, visitor().userId, 'join')
+    })
+
+    test('a restricted room lets in who is in the other room, and nobody else', async () => {
+      const lobby = await host().createRoom({ preset: 'public_chat' })
+      const allow = [{ type: 'm.room_membership', room_id: lobby }]
+      const roomId = await roomWith(host(), { join_rule: 'restricted', allow })
+      await assert.rejects(joinVia(visitor(), roomId, side().serverName))
+      await joinVia(visitor(), lobby, side().serverName)
+      await hasMembership(host(), lobby, visitor().userId, 'join')
+      await joinVia(visitor(), roomId, side().serverName)
+      await hasMembership(host(), roomId, visitor().userId, 'join')
+    })
+
+    test('leaving, coming again, being banned', async () => {
+      const roomId = await sharedPublicRoom(host(), visitor(), side())
+      await visitor().leave(roomId)
+      await hasMembership(host(), roomId, visitor().userId, 'leave')
+      await joinVia(visitor(), roomId, side().serverName)
+      await hasMembership(host(), roomId, visitor().userId, 'join')
+      await host().post(room(roomId, 'ban'), { user_id: visitor().userId })
+      await until('the ban to arrive', async () => {
+        const { status } = await visitor().request('POST', `${V3}/join/${e(roomId)}`, { body: {} })
+        const joined = await visitor().get(`${V3}/joined_rooms`)
+        return status === 403 && !joined.joined_rooms.includes(roomId)
+      })
+    })
+
+    test('what was said before the visitor came is read by going back: 200 messages', async () => {
+      const roomId = await host().createRoom({ preset: 'public_chat' })
+      for (let said = 0; said < 200; said++) await host().send(roomId, `message ${said}`)
+      await joinVia(visitor(), roomId, side().serverName)
+      const bodies = await until('all of the history', async () => {
+        const events = await visitor().history(roomId)
+        const found = events.filter(({ type }) => type === 'm.room.message').map(({ content }) => content.body)
+        return found.length >= 200 ? found : null
+      })
+      assert.deepEqual(
+        bodies,
+        Array.from({ length: 200 }, (_, said) => `message ${said}`),
+      )
+    })
+
+    test('an alias leads to the room, and the list of public rooms shows it', async () => {
+      const name = `live-${home}`
+      const body = { preset: 'public_chat', visibility: 'public', room_alias_name: name, name: 'A public room' }
+      const roomId = await host().createRoom(body)
+      const alias = `#${name}:${side().serverName}`
+      assert.equal((await visitor().get(`${V3}/directory/room/${e(alias)}`)).room_id, roomId)
+      await until('the room in the list', async () => {
+        const list = await visitor().get(`${V3}/publicRooms`, { server: side().serverName })
+        return list.chunk.some(({ room_id }: { room_id: string }) => room_id === roomId)
+      })
+      await visitor().join(alias)
+      await hasMembership(host(), roomId, visitor().userId, 'join')
+    })
+
+    test('profiles, typing, receipts and presence', async () => {
+      const roomId = await sharedPublicRoom(host(), visitor(), side())
+      const profile = `${V3}/profile/${e(visitor().userId)}`
+      await visitor().put(`${profile}/displayname`, { displayname: `Visitor of ${home}` })
+      await until('the new name', async () => {
+        return (await host().get(profile)).displayname === `Visitor of ${home}`
+      })
+      const eventId = await host().send(roomId, 'have you read this?')
+      await arrives(visitor(), roomId, eventId)
+      await visitor().put(room(roomId, 'typing', visitor().userId), { typing: true, timeout: 20_000 })
+      await ephemeral(host(), roomId, 'm.typing', (content) => content.user_ids.includes(visitor().userId))
+      await visitor().post(room(roomId, 'receipt', 'm.read', eventId))
+      await ephemeral(host(), roomId, 'm.receipt', (content) => {
+        return content[eventId]?.['m.read']?.[visitor().userId] !== undefined
+      })
+      await visitor().put(`${V3}/presence/${e(visitor().userId)}/status`, { presence: 'online', status_msg: 'here' })
+      await until('the presence', async () => {
+        const seen = await host().request('GET', `${V3}/presence/${e(visitor().userId)}/status`)
+        return seen.body?.status_msg === 'here'
+      })
+    })
+
+    test('a space and its rooms are seen from afar', async () => {
+      const child = await host().createRoom({ preset: 'public_chat', name: 'A child' })
+      const space = await host().createRoom({ preset: 'public_chat', creation_content: { type: 'm.space' } })
+      await host().state(space, 'm.space.child', { via: [side().serverName] }, child)
+      await joinVia(visitor(), space, side().serverName)
+      await until('the child in the hierarchy', async () => {
+        const { rooms } = await visitor().get(`/_matrix/client/v1/rooms/${e(space)}/hierarchy`)
+        return rooms.some(({ room_id, name }: Body) => room_id === child && name === 'A child')
+      })
+    })
+
+    test('messages of both ways arrive after the other server was down', async () => {
+      const roomId = await sharedPublicRoom(host(), visitor(), side())
+      await away().stop()
+      const missed: string[] = []
+      for (let said = 0; said < 5; said++) missed.push(await host().send(roomId, `while you were away ${said}`))
+      await away().boot()
+      for (const eventId of missed) await arrives(visitor(), roomId, eventId)
+      const answer = await visitor().send(roomId, 'I am back')
+      await arrives(host(), roomId, answer)
+      await agree(roomId, host(), visitor())
+    })
+  })
+}
+
+function isInvited(user: Api, roomId: string): Promise<unknown> {
+  return until(`${user.userId} to be invited`, async () => {
+    return (await user.sync({ timeout: 0 })).rooms?.invite?.[roomId] !== undefined
+  })
+}
+
+function roomWith(user: Api, joinRules: object): Promise<string> {
+  const initial_state = [{ type: 'm.room.join_rules', state_key: '', content: joinRules }]
+  return user.createRoom({ preset: 'private_chat', initial_state })
+}
+
+async function sharedPublicRoom(host: Api, visitor: Api, side: Side): Promise<string> {
+  const roomId = await host.createRoom({ preset: 'public_chat', room_version: '12' })
+  await joinVia(visitor, roomId, side.serverName)
+  await hasMembership(host, roomId, visitor.userId, 'join')
+  return roomId
+}
+
+function ephemeral(user: Api, roomId: string, type: string, fits: (content: Body) => boolean): Promise<unknown> {
+  return until(`${type} to reach ${user.userId}`, async () => {
+    const answer = await user.sync({ timeout: 0 })
+    const events: Event[] = answer.rooms?.join?.[roomId]?.ephemeral?.events ?? []
+    return events.some((event) => event.type === type && fits(event.content))
+  })
+}
