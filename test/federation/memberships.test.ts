@@ -1,6 +1,8 @@
 /** Joining, knocking, inviting and leaving between servers. */
 import assert from 'node:assert/strict'
 import { after, afterEach, before, describe, it } from 'node:test'
+import { encodeBase64 } from '#core/crypto.ts'
+import { type Signer, signerFromSeed, signJson } from '#core/event/sign.ts'
 import type { RoomId, UserId } from '#core/ids.ts'
 import { parseJson } from '#core/json/parse.ts'
 import type { JsonObject } from '#core/json/value.ts'
@@ -395,6 +397,53 @@ describe('inviting users of other servers', () => {
     ok(await alice.room(roomId, 'invite', { user_id: bob.userId }))
     await said.promise
     assert.equal(await a.membership(roomId, bob.userId), 'invite')
+  })
+})
+
+describe('third-party invites', () => {
+  const identity = signerFromSeed('id.test', '1', new Uint8Array(32).fill(5))
+  const forger = signerFromSeed('id.test', '1', new Uint8Array(32).fill(6))
+
+  async function exchange(signer: Signer, mxid: string, path?: RoomId) {
+    const roomId = await alice.createRoom({})
+    const key = encodeBase64(identity.publicKey)
+    const invite = { display_name: 'b…@mail', public_key: key, public_keys: [{ public_key: key }] }
+    ok(await alice.setState(roomId, 'm.room.third_party_invite', invite, 'token'))
+    const signed = signJson({ mxid, token: 'token' }, signer)
+    const reply = await b.services.federation.client.request({
+      destination: a.name,
+      method: 'PUT',
+      uri: `/_matrix/federation/v1/exchange_third_party_invite/${encodeURIComponent(path ?? roomId)}`,
+      body: {
+        type: 'm.room.member',
+        room_id: roomId,
+        sender: alice.userId,
+        state_key: bob.userId,
+        content: { membership: 'invite', third_party_invite: { display_name: 'me', signed } },
+      },
+    })
+    return { roomId, reply }
+  }
+
+  it('become invites of the users who own the address', async () => {
+    const { roomId, reply } = await exchange(identity, bob.userId)
+    assert.equal(reply.outcome, 'answered')
+    const member = await a.state(roomId, 'm.room.member', bob.userId)
+    assert.equal((member!.content['third_party_invite'] as JsonObject)['display_name'], 'b…@mail')
+    assert.ok((await bob.sync()).rooms.invite[roomId] !== undefined)
+  })
+
+  it('need a proof by the key of the invite, for the user, in the room of the path (S3)', async () => {
+    const attempts = [
+      exchange(forger, bob.userId),
+      exchange(identity, carol.userId),
+      exchange(identity, bob.userId, '!other:a.test' as RoomId),
+    ]
+    for (const { roomId, reply } of await Promise.all(attempts)) {
+      assert.equal(reply.outcome, 'refused')
+      assert.ok('status' in reply && (reply.status === 403 || reply.status === 400))
+      assert.equal(await a.membership(roomId, bob.userId), undefined)
+    }
   })
 })
 
