@@ -129,6 +129,8 @@ function synapseConfig({ folder, serverName, federationPort, clientPort, ca }: C
     enable_registration: true,
     enable_registration_without_verification: true,
     bcrypt_rounds: 4,
+    // The same initial sync again is to show what is new.
+    caches: { sync_response_cache_duration: 0 },
     allow_public_rooms_over_federation: true,
     allow_public_rooms_without_auth: true,
     allow_profile_lookup_over_federation: true,
