@@ -106,8 +106,9 @@ export class ReceivedEvents {
     const fill =
       room.partial === null ? (state: typeof lookup) => state : (state: typeof lookup) => filledUp(state, authEvents)
     if (verdict.outcome === 'accept') {
-      const now =
-        before === room.stateId ? lookup : await this.#store.read((tx) => readAuthState(tx, room.stateId, event))
+      // Of the event's own branch, which may not be among the extremities yet, the room's state as it then is.
+      const current = await stateBefore(this.#store, room.nid, event.rules, [room.stateId, before])
+      const now = current === before ? lookup : await this.#store.read((tx) => readAuthState(tx, current, event))
       const filled = fill(lookup)
       verdict = checkState(event, filled, now === lookup ? filled : fill(now))
     }

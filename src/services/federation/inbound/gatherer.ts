@@ -7,7 +7,12 @@ import type { InboundCounters } from '#services/federation/inbound/inbound-count
 import type { InboundRoom } from '#services/federation/inbound/inbound-room.ts'
 import type { PduReader } from '#services/federation/inbound/pdu-reader.ts'
 import { inOrder, type OutlierEvents } from '#services/rooms/outlier-events.ts'
-import type { Judgement, ReceivedEvent, ReceivedEvents } from '#services/rooms/received-events.ts'
+import {
+  type Judgement,
+  LACKS_AUTH_EVENTS,
+  type ReceivedEvent,
+  type ReceivedEvents,
+} from '#services/rooms/received-events.ts'
 import type { Store } from '#store/store.ts'
 import type { EventNid } from '#store/types/events.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
@@ -198,7 +203,9 @@ export class Gatherer {
       if (budget.states-- <= 0) return null
       const told = await this.#deps.fetcher.stateIds(source, room.roomId, eventId)
       if (told === null) continue
-      await this.#fetchState(room, eventId, source, [...new Set([...told.pduIds, ...told.authChainIds])])
+      // What was lost on its way is asked for again later: without it, others would be rejected.
+      const ids = [...new Set([...told.pduIds, ...told.authChainIds])]
+      if (!(await this.#fetchState(room, eventId, source, ids))) continue
       const state = await this.#buildState(room, told.pduIds)
       if (state === null) continue
       this.#deps.counters.statesFetched += 1
@@ -207,36 +214,50 @@ export class Gatherer {
     return null
   }
 
+  /** Gets what isn't here of a state. False where the server didn't deliver all of it; what it delivered may be unfit. */
   async #fetchState(
     room: InboundRoom,
     eventId: EventId,
     source: ServerName,
     eventIds: readonly EventId[],
-  ): Promise<void> {
-    const unknown = await this.#unknown(eventIds)
-    if (unknown.length === 0) return
-    let pdus: JsonObject[]
-    if (unknown.length <= SINGLE_EVENTS_MAX) pdus = await this.#single(source, unknown)
-    else {
-      const told = await this.#deps.fetcher.state(source, room.roomId, eventId)
-      pdus = told === null ? [] : [...told.pdus, ...told.authChain]
+  ): Promise<boolean> {
+    const { fetcher, reader, outliers } = this.#deps
+    const unknown = await this.#unsettled(eventIds)
+    if (unknown.length === 0) return true
+    const pdus: JsonObject[] = []
+    let isDelivered = true
+    if (unknown.length <= SINGLE_EVENTS_MAX) {
+      pdus.push(...(await this.#single(source, unknown)))
+      isDelivered = pdus.length === unknown.length
+    } else {
+      const told = await fetcher.state(source, room.roomId, eventId)
+      if (told === null) return false
+      pdus.push(...told.pdus, ...told.authChain)
     }
     const wanted = new Set(unknown)
-    const events = await this.#deps.reader.events(pdus, room.rules, source, room.roomId)
-    await this.#deps.outliers.keep(
+    const events = await reader.events(pdus, room.rules, source, room.roomId)
+    await outliers.keep(
       room.nid,
       [...events.values()].filter((event) => wanted.has(event.eventId)),
     )
+    return isDelivered
   }
 
-  async #unknown(eventIds: readonly EventId[]): Promise<EventId[]> {
-    const unknown: EventId[] = []
+  /** Those that aren't here, and those that were rejected for lack of others. */
+  async #unsettled(eventIds: readonly EventId[]): Promise<EventId[]> {
+    const unsettled: EventId[] = []
     for (let at = 0; at < eventIds.length; at += 500) {
       const some = eventIds.slice(at, at + 500)
-      const known = await this.#deps.store.read((tx) => tx.events.known(some))
-      unknown.push(...some.filter((id) => !known.has(id)))
+      await this.#deps.store.read(async (tx) => {
+        const known = await tx.events.known(some)
+        for (const id of some) {
+          const row = known.get(id)
+          const isOpen = row?.rejected === true && (await tx.events.rejectionReason(row.nid)) === LACKS_AUTH_EVENTS
+          if (row === undefined || isOpen) unsettled.push(id)
+        }
+      })
     }
-    return unknown
+    return unsettled
   }
 
   async #buildState({ roomId, nid: room, rules }: InboundRoom, eventIds: readonly EventId[]): Promise<StateId | null> {

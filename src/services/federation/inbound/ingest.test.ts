@@ -367,6 +367,27 @@ describe('what an event lacks', () => {
     assert.equal((await fixture.rooms.state(room.roomId, 'm.room.member', ALICE))?.content['membership'], 'join')
   })
 
+  it('as state is not done without: a state that is not delivered whole is asked for again', async () => {
+    const room = await fixture.joinedRoom()
+    const bob = `@bob:${THERE}` as UserId
+    const topic = room.put('m.room.topic', { topic: 'lost at first' })
+    room.member(bob, 'join')
+    const last = room.send({ body: 'last' }, bob)
+    const answer = honest(room)
+    const isLost = (uri: string) => uri.includes(encodeURIComponent(topic.eventId))
+    fixture.answers = (what, request) =>
+      what === 'get_missing_events' || isLost(request.uri) ? null : answer(what, request)
+    await fixture.push(last)
+    await fixture.ingest.idle()
+    assert.equal(await outcomeOf(last), 'absent')
+    fixture.answers = (what, request) => (what === 'get_missing_events' ? null : answer(what, request))
+    fixture.time.advance(60_000)
+    await fixture.ingest.idle()
+    assert.equal(await outcomeOf(last), 'accepted')
+    assert.equal(await stateId(room, 'm.room.topic'), topic.eventId)
+    assert.equal(await fixture.rooms.membership(room.roomId, bob), 'join')
+  })
+
   it('S5: events that were asked for are checked like all others', async () => {
     const room = await fixture.joinedRoom()
     const missed = room.send({ body: 'missed' })
