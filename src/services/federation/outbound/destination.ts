@@ -2,6 +2,7 @@ import type { ServerName } from '#core/ids.ts'
 import { isJsonObject, type JsonObject } from '#core/json/value.ts'
 import type { DueEvent } from '#services/federation/outbound/due-event.ts'
 import { PendingEdus } from '#services/federation/outbound/pending-edus.ts'
+import type { RecentPdus } from '#services/federation/outbound/recent-pdus.ts'
 import type { SendSlots, Turn } from '#services/federation/outbound/send-slots.ts'
 import {
   TRANSACTION_EDUS_MAX,
@@ -30,6 +31,7 @@ const ANSWER_BYTES_MAX = 1_000_000
 
 export type DestinationDeps = {
   readonly store: Store
+  readonly pdus: RecentPdus
   readonly serverName: ServerName
   readonly client: Pick<FederationClient, 'request' | 'backOff'>
   readonly clock: () => number
@@ -212,15 +214,12 @@ export class Destination {
 
   /** The next transaction, or the last one again where it isn't known to have arrived. */
   async #next(): Promise<{ readonly begun: Begun; readonly transaction: Transaction }> {
-    const { store, serverName, clock, newTxnId } = this.#deps
+    const { serverName, clock, newTxnId } = this.#deps
     const again = this.#unacknowledged
     const events = again?.events ?? (await this.#nextEvents())
     const eduLimit =
       again?.eduIds.length ?? (this.#oneByOne && events.length > 0 ? 0 : this.#limit(TRANSACTION_EDUS_MAX))
-    const pdus = await store.read(async (tx) => {
-      const rows = await tx.events.byNids(events.map(({ eventNid }) => eventNid))
-      return events.map(({ eventNid }) => rows.get(eventNid)?.event.json ?? null)
-    })
+    const pdus = await this.#deps.pdus.of(events)
     const queued = this.#hasQueuedEdus && eduLimit > 0 ? await this.#queuedEdus(eduLimit) : []
     const fresh = again === null && !this.#oneByOne ? this.edus.take(TRANSACTION_EDUS_MAX - queued.length, clock()) : []
     const edus = [...queued.map(({ edu }) => edu), ...fresh]

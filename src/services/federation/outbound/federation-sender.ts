@@ -2,6 +2,7 @@ import { type ServerName, serverOf } from '#core/ids.ts'
 import { type DestinationNumbers, Destinations } from '#services/federation/outbound/destinations.ts'
 import { FreshNews } from '#services/federation/outbound/fresh-news.ts'
 import { LogFollower } from '#services/federation/outbound/log-follower.ts'
+import { RecentPdus } from '#services/federation/outbound/recent-pdus.ts'
 import { Recipients } from '#services/federation/outbound/recipients.ts'
 import { SendSlots, type SlotLimits } from '#services/federation/outbound/send-slots.ts'
 import type { FederationClient } from '#services/federation/transport/federation-client.ts'
@@ -72,6 +73,7 @@ export class FederationSender {
     let transactions = 0
     this.#destinations = new Destinations({
       store,
+      pdus: new RecentPdus(store),
       serverName,
       client,
       clock,
