@@ -96,6 +96,19 @@ describe('a room with partial state', () => {
     assert.deepEqual(Object.keys((await asked).body.joined).sort(), [alice, bob, carol].map((u) => u.userId).sort())
   })
 
+  it('lets further users of this server in by way of servers that know whether they are banned', async () => {
+    const [ben, bea] = [await b.user('ben'), await b.user('bea')]
+    assert.equal((await alice.room(roomId, 'ban', { user_id: bea.userId })).status, 200)
+    const refused = await bea.join(roomId)
+    assert.deepEqual([refused.status, refused.body.errcode], [403, 'M_FORBIDDEN'])
+    assert.equal((await ben.join(roomId)).status, 200)
+    assert.equal(await a.membership(roomId, ben.userId), 'join')
+    release()
+    await complete()
+    assert.equal(await b.membership(roomId, ben.userId), 'join')
+    assert.equal(await b.membership(roomId, bea.userId), 'ban')
+  })
+
   it('is not for others to join by way of this server', async () => {
     const dave = await c.user('dave')
     assert.equal((await carol.room(roomId, 'leave')).status, 200)

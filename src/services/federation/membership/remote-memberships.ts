@@ -64,7 +64,7 @@ export class RemoteMemberships {
 
   /** Asks to be let in, by way of another server where this one isn't in the room. @throws as `join` */
   async knock(user: Who, roomId: RoomId, request: JoinRequest): Promise<void> {
-    if (await this.#isResident(roomId)) {
+    if (await this.#knowsStanding(user.userId, roomId)) {
       await this.#deps.memberships.knock(user, roomId, request.reason)
       return
     }
@@ -153,7 +153,7 @@ export class RemoteMemberships {
 
   /** False where it takes another server. */
   async #joinLocally(user: Who, roomId: RoomId, request: JoinRequest): Promise<boolean> {
-    if (!(await this.#isResident(roomId))) return false
+    if (!(await this.#knowsStanding(user.userId, roomId))) return false
     try {
       await this.#deps.memberships.join(user, roomId, request.reason, request.thirdPartySigned)
       return true
@@ -184,8 +184,16 @@ export class RemoteMemberships {
     return { roomId, userId, membership, content: { ...profile, ...reasonContent(reason) }, originServerTs: clock() }
   }
 
-  async #isResident(roomId: RoomId): Promise<boolean> {
-    return (await this.#deps.context.store.read((tx) => tx.rooms.byId(roomId)))?.isResident ?? false
+  /**
+   * Whether this server is in the room and knows how the user stands to it. While the members are still being fetched,
+   * the user may be banned for all that is known here, which other servers know.
+   */
+  async #knowsStanding(userId: UserId, roomId: RoomId): Promise<boolean> {
+    return this.#deps.context.store.read(async (tx) => {
+      const room = await tx.rooms.byId(roomId)
+      if (room === null || !room.isResident) return false
+      return room.partial === null || (await tx.state.currentOne(room.nid, 'm.room.member', userId)) !== null
+    })
   }
 
   async #hasOthers(roomId: RoomId): Promise<boolean> {
