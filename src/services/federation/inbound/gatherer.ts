@@ -235,11 +235,12 @@ export class Gatherer {
       pdus.push(...told.pdus, ...told.authChain)
     }
     const wanted = new Set(unknown)
-    const events = await reader.events(pdus, room.rules, source, room.roomId)
-    await outliers.keep(
-      room.nid,
-      [...events.values()].filter((event) => wanted.has(event.eventId)),
-    )
+    const events: Event[] = []
+    for (const read of await reader.read(pdus, room.rules, source)) {
+      if (!read.ok) isDelivered &&= read.isFinal
+      else if (wanted.has(read.event.eventId) && read.event.roomId === room.roomId) events.push(read.event)
+    }
+    await outliers.keep(room.nid, events)
     return isDelivered
   }
 

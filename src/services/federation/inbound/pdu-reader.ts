@@ -14,7 +14,8 @@ export type EventSignatures = Pick<EventVerifier, 'verifyAll'>
 /** What was read of one PDU; it may be an event that isn't to be kept. */
 export type ReadPdu =
   | { readonly ok: true; readonly event: Event }
-  | { readonly ok: false; readonly eventId: EventId | null; readonly reason: string }
+  /** `isFinal` is false where only a key could not be had. */
+  | { readonly ok: false; readonly eventId: EventId | null; readonly reason: string; readonly isFinal: boolean }
 
 /**
  * The door for every event from elsewhere, whatever way it comes: format and size, signatures, content hash. The first
@@ -65,12 +66,15 @@ export class PduReader {
 function parse(json: JsonObject, rules: RoomVersionRules): ReadPdu {
   // Nobody signed that: each server makes its own.
   const parsed = parseEvent(without(json, ['unsigned']), rules)
-  return parsed.ok ? parsed : { ok: false, eventId: null, reason: parsed.reason }
+  return parsed.ok ? parsed : { ok: false, eventId: null, reason: parsed.reason, isFinal: true }
 }
 
 function withFault(event: Event, fault: SignatureFault | null): ReadPdu {
   const { eventId, rules } = event
-  if (fault !== null) return { ok: false, eventId, reason: `Not signed by ${fault.server}: ${fault.verdict}` }
+  if (fault !== null) {
+    const reason = `Not signed by ${fault.server}: ${fault.verdict}`
+    return { ok: false, eventId, reason, isFinal: fault.verdict !== 'unknown key' }
+  }
   if (hasValidContentHash(event.json)) return { ok: true, event }
   // "Passes hash checks, otherwise it is redacted before being processed further."
   return { ok: true, event: viewEvent(redactJson(event.json, rules), rules, eventId) }
