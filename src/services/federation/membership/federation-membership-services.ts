@@ -53,8 +53,8 @@ export function federationMembershipServices(deps: Deps): FederationMembershipSe
   const partialStates = new PartialStates({ context, gatherer, timers, onComplete, onError })
   const onPartial = partialStates.complete.bind(partialStates)
   const joinImport = new JoinImport({ context, ingest, take, onPartial })
-  const { signer, newLocalpart } = context
-  const handshakes = new Handshakes({ client, signer, newLocalpart })
+  const { signer, newLocalpart, clock } = context
+  const handshakes = new Handshakes({ client, signer, newLocalpart, clock })
   return {
     memberTemplates: new MemberTemplates(context),
     sentMemberships: new SentMemberships({ context, signatures, take, passOn }),

@@ -15,6 +15,8 @@ import type { FederationClient, FederationReply } from '#services/federation/tra
 
 /** Servers that are asked for one user's request, one after another. */
 export const CANDIDATES_MAX = 10
+/** After that no further server is asked. */
+const TRYING_MS_MAX = 45_000
 /** The answer to a join holds the room's state. */
 const SEND_JOIN_BYTES_MAX = 256 * 1024 * 1024
 const SEND_TIMEOUT_MS = 60_000
@@ -32,6 +34,7 @@ type Deps = {
   readonly signer: Signer
   /** Random text for the event ids of room versions 1 and 2. */
   readonly newLocalpart: () => string
+  readonly clock: () => number
 }
 
 export class Handshakes {
@@ -54,7 +57,9 @@ export class Handshakes {
   ): Promise<T> {
     const failures = new HandshakeFailures()
     const own = this.#deps.signer.name
+    const untilTs = this.#deps.clock() + TRYING_MS_MAX
     for (const server of [...new Set(servers)].filter((server) => server !== own).slice(0, CANDIDATES_MAX)) {
+      if (this.#deps.clock() > untilTs) break
       try {
         const event = await this.#made(wanted, server, failures)
         const answer = event === null ? null : await this.#sent(wanted, event, server, failures)
