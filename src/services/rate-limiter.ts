@@ -1,6 +1,6 @@
-import { LRUCache } from 'lru-cache'
 import type { RateLimitName, RateLimits } from '#config/rate-limits.ts'
 import { MatrixError } from '#core/matrix-error.ts'
+import { lru } from '#store/lru.ts'
 
 /** How many (limit, key) pairs are remembered; the least recently used ones are forgotten first. */
 const BUCKETS_MAX = 50_000
@@ -16,7 +16,7 @@ export function limitExceeded(retryAfterMs: number): MatrixError {
 export class RateLimiter {
   readonly #limits: RateLimits | false
   readonly #clock: () => number
-  readonly #buckets = new LRUCache<string, Bucket>({ max: BUCKETS_MAX })
+  readonly #buckets = lru<string, Bucket>(BUCKETS_MAX)
 
   /** `limits: false` lets everything pass. `clock` gives milliseconds. */
   constructor(deps: { limits: RateLimits | false; clock: () => number }) {

@@ -1,8 +1,9 @@
 /** Tokens by which users prove to others who they are (client-server API, "OpenID"). */
-import { LRUCache } from 'lru-cache'
+
 import type { UserId } from '#core/ids.ts'
 import { unknownToken } from '#core/matrix-error.ts'
 import { newSecret, type RandomBytes } from '#services/accounts/secrets.ts'
+import { lru } from '#store/lru.ts'
 import type { Store } from '#store/store.ts'
 
 /** How long a token is good for. A restart ends it earlier: clients ask for a new one. */
@@ -14,7 +15,7 @@ type Deps = { readonly store: Store; readonly clock: () => number; readonly rand
 
 export class OpenIdTokens {
   readonly #deps: Deps
-  readonly #tokens = new LRUCache<string, { readonly userId: UserId; readonly untilTs: number }>({ max: TOKENS_MAX })
+  readonly #tokens = lru<string, { readonly userId: UserId; readonly untilTs: number }>(TOKENS_MAX)
 
   constructor(deps: Deps) {
     this.#deps = deps

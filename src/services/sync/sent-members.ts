@@ -1,5 +1,6 @@
-import { LRUCache } from 'lru-cache'
+import type { LRUCache } from 'lru-cache'
 import type { EventId, RoomId } from '#core/ids.ts'
+import { lru } from '#store/lru.ts'
 
 /** How many members a device is remembered to have been given, over all of its rooms. */
 const MEMBERS_PER_DEVICE_MAX = 2_000
@@ -23,7 +24,7 @@ type Device = {
  * forgotten is sent once more.
  */
 export class SentMembers {
-  readonly #devices = new LRUCache<string, Device>({ max: DEVICES_MAX })
+  readonly #devices = lru<string, Device>(DEVICES_MAX)
 
   /** Begins an answer to a device that syncs with `since`; `done` is called with its `next_batch`. */
   begin(device: string, since: string | null): { memory: MemberMemory; done: (nextBatch: string) => void } {
@@ -48,5 +49,5 @@ export class SentMembers {
 export const NO_MEMORY: MemberMemory = { has: () => false, add: () => {} }
 
 function newMemory(): LRUCache<string, EventId> {
-  return new LRUCache({ max: MEMBERS_PER_DEVICE_MAX })
+  return lru(MEMBERS_PER_DEVICE_MAX)
 }

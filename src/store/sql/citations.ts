@@ -1,6 +1,6 @@
-import { LRUCache } from 'lru-cache'
 import type { Event } from '#core/event/event.ts'
 import type { EventId } from '#core/ids.ts'
+import { lru } from '#store/lru.ts'
 import { CommittedCache } from '#store/sql/committed-cache.ts'
 import { textList } from '#store/sql/connection.ts'
 import type { Sql } from '#store/sql/sql.ts'
@@ -10,7 +10,7 @@ import type { EventNid } from '#store/types/events.ts'
 export type Cited = { readonly nid: EventNid; readonly generation: number; readonly isOutlier: boolean }
 
 const EVENTS_CACHED_MAX = 50_000
-const makeCache = () => new LRUCache<EventId, Cited>({ max: EVENTS_CACHED_MAX })
+const makeCache = () => lru<EventId, Cited>(EVENTS_CACHED_MAX)
 
 /**
  * Finds cited events, over one connection: get it by `perConnection(sql, citations)`. For writing only: a reader's

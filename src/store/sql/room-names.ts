@@ -1,6 +1,6 @@
-import { LRUCache } from 'lru-cache'
 import type { RoomId } from '#core/ids.ts'
 import { ROOM_VERSIONS, type RoomVersionRules } from '#core/room-versions.ts'
+import { lru } from '#store/lru.ts'
 import { CommittedCache } from '#store/sql/committed-cache.ts'
 import { integerList } from '#store/sql/connection.ts'
 import type { Sql } from '#store/sql/sql.ts'
@@ -10,7 +10,7 @@ import type { RoomNid } from '#store/types/rooms.ts'
 export type RoomName = { readonly roomId: RoomId; readonly rules: RoomVersionRules }
 
 const ROOMS_CACHED_MAX = 20_000
-const makeCache = () => new LRUCache<RoomNid, RoomName>({ max: ROOMS_CACHED_MAX })
+const makeCache = () => lru<RoomNid, RoomName>(ROOMS_CACHED_MAX)
 
 /** Ids and versions of rooms by their numbers, over one connection: get it by `perConnection(sql, roomNames)`. */
 export class RoomNames {

@@ -1,5 +1,5 @@
-import { LRUCache } from 'lru-cache'
 import { stateMapKey } from '#core/event/event.ts'
+import { lru } from '#store/lru.ts'
 import { CommittedCache } from '#store/sql/committed-cache.ts'
 import { integerList } from '#store/sql/connection.ts'
 import type { Sql } from '#store/sql/sql.ts'
@@ -8,8 +8,8 @@ import type { StateKeyNid } from '#store/types/state.ts'
 export type TypeAndKey = readonly [type: string, stateKey: string]
 
 const KEYS_CACHED_MAX = 50_000
-const makeNids = () => new LRUCache<string, StateKeyNid>({ max: KEYS_CACHED_MAX })
-const makeKeys = () => new LRUCache<StateKeyNid, TypeAndKey>({ max: KEYS_CACHED_MAX })
+const makeNids = () => lru<string, StateKeyNid>(KEYS_CACHED_MAX)
+const makeKeys = () => lru<StateKeyNid, TypeAndKey>(KEYS_CACHED_MAX)
 
 /** The numbers of pairs (type, state key), over one connection: get it by `perConnection(sql, stateKeys)`. */
 export class StateKeys {

@@ -1,5 +1,5 @@
-import { LRUCache } from 'lru-cache'
 import type { UserId } from '#core/ids.ts'
+import { lru } from '#store/lru.ts'
 import { CommittedCache } from '#store/sql/committed-cache.ts'
 import { integerList } from '#store/sql/connection.ts'
 import { perConnection } from '#store/sql/per-connection.ts'
@@ -7,9 +7,9 @@ import type { Sql } from '#store/sql/sql.ts'
 import type { UserNid, UserStore } from '#store/types/users.ts'
 
 const USERS_CACHED_MAX = 50_000
-const makeNids = () => new LRUCache<UserId, UserNid>({ max: USERS_CACHED_MAX })
+const makeNids = () => lru<UserId, UserNid>(USERS_CACHED_MAX)
 const cachedNids = (sql: Sql) => new CommittedCache<UserId, UserNid>(sql, sql.shared(makeNids))
-const makeIds = () => new LRUCache<UserNid, UserId>({ max: USERS_CACHED_MAX })
+const makeIds = () => lru<UserNid, UserId>(USERS_CACHED_MAX)
 const cachedIds = (sql: Sql) => new CommittedCache<UserNid, UserId>(sql, sql.shared(makeIds))
 
 export function userStore(sql: Sql): UserStore {

@@ -1,4 +1,5 @@
-import { LRUCache } from 'lru-cache'
+import type { LRUCache } from 'lru-cache'
+import { lru } from '#store/lru.ts'
 
 type Entry<V> = { readonly value: V; readonly untilTs: number }
 
@@ -10,7 +11,7 @@ export class ExpiringCache<V> {
 
   /** Holds at most `max` values; the clock gives milliseconds. */
   constructor(max: number, clock: () => number) {
-    this.#entries = new LRUCache({ max })
+    this.#entries = lru(max)
     this.#clock = clock
   }
 

@@ -1,5 +1,5 @@
-import { LRUCache } from 'lru-cache'
 import type { EventId } from '#core/ids.ts'
+import { lru } from '#store/lru.ts'
 
 /** How a try to fetch missing history failed: nobody could be reached, or those who answered didn't have it. */
 export type FillFailure = 'unreachable' | 'useless'
@@ -15,7 +15,7 @@ const DOUBLINGS_MAX = 20
 /** Keeps readers from asking for the same missing event over and over. */
 export class GapHolds {
   readonly #clock: () => number
-  readonly #held = new LRUCache<EventId, { readonly failures: number; readonly untilTs: number }>({ max: HELD_MAX })
+  readonly #held = lru<EventId, { readonly failures: number; readonly untilTs: number }>(HELD_MAX)
 
   constructor(clock: () => number) {
     this.#clock = clock

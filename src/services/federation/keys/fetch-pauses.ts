@@ -1,5 +1,5 @@
-import { LRUCache } from 'lru-cache'
 import type { RetrySettings } from '#services/federation/transport/back-off.ts'
+import { lru } from '#store/lru.ts'
 
 const ENTRIES_MAX = 20_000
 const DOUBLINGS_MAX = 30
@@ -12,7 +12,7 @@ const PAUSE_MS_MAX = 3_600_000
 export class FetchPauses {
   readonly #retry: RetrySettings
   readonly #clock: () => number
-  readonly #vain = new LRUCache<string, { readonly times: number; readonly lastTs: number }>({ max: ENTRIES_MAX })
+  readonly #vain = lru<string, { readonly times: number; readonly lastTs: number }>(ENTRIES_MAX)
 
   constructor(retry: RetrySettings, clock: () => number) {
     this.#retry = retry

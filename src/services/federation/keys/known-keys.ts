@@ -1,8 +1,9 @@
 /** The keys of other servers that we know: in memory, and in the database behind it. */
-import { LRUCache } from 'lru-cache'
+
 import type { ServerName } from '#core/ids.ts'
 import type { OwnKeys } from '#services/federation/keys/own-keys.ts'
 import { keyRows, type ServerKeys } from '#services/federation/keys/server-keys.ts'
+import { lru } from '#store/lru.ts'
 import type { Store, StoreLog } from '#store/store.ts'
 import type { ServerKeyDocument, ServerKeyRow } from '#store/types/server-keys.ts'
 
@@ -17,7 +18,7 @@ type Deps = {
 
 export class KnownKeys {
   readonly #deps: Deps
-  readonly #cache = new LRUCache<ServerName, readonly ServerKeyRow[]>({ max: SERVERS_CACHED_MAX })
+  readonly #cache = lru<ServerName, readonly ServerKeyRow[]>(SERVERS_CACHED_MAX)
 
   constructor(deps: Deps) {
     this.#deps = deps

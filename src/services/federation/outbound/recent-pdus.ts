@@ -1,6 +1,6 @@
-import { LRUCache } from 'lru-cache'
 import type { JsonObject } from '#core/json/value.ts'
 import type { DueEvent } from '#services/federation/outbound/due-event.ts'
+import { lru } from '#store/lru.ts'
 import type { Store } from '#store/store.ts'
 import type { EventNid } from '#store/types/events.ts'
 
@@ -10,7 +10,7 @@ const REMEMBERED_MAX = 200
 /** Events as they are sent. Those of a moment ago are kept at hand: a room's servers all get the same. */
 export class RecentPdus {
   readonly #store: Store
-  readonly #recent = new LRUCache<EventNid, JsonObject>({ max: REMEMBERED_MAX })
+  readonly #recent = lru<EventNid, JsonObject>(REMEMBERED_MAX)
 
   constructor(store: Store) {
     this.#store = store

@@ -1,6 +1,7 @@
 /** Pauses towards servers that can't be reached, shared by everything that asks anything of them. */
-import { LRUCache } from 'lru-cache'
+
 import type { ServerName } from '#core/ids.ts'
+import { lru } from '#store/lru.ts'
 import type { Store } from '#store/store.ts'
 import type { FailingDestination } from '#store/types/destinations.ts'
 
@@ -26,7 +27,7 @@ type Deps = {
  */
 export class BackOff {
   readonly #deps: Deps
-  readonly #failing = new LRUCache<ServerName, FailingDestination>({ max: FAILING_MAX })
+  readonly #failing = lru<ServerName, FailingDestination>(FAILING_MAX)
   readonly #listeners = new Set<(server: ServerName) => void>()
   #written: Promise<void> = Promise.resolve()
 

@@ -1,6 +1,7 @@
 /** The graph of auth events as the store has it, over the numbers of events. */
-import { LRUCache } from 'lru-cache'
+import type { LRUCache } from 'lru-cache'
 import type { AuthGraph } from '#core/state/auth-graph.ts'
+import { lru } from '#store/lru.ts'
 import type { Store } from '#store/store.ts'
 import type { EventNid, EventRow } from '#store/types/events.ts'
 
@@ -16,7 +17,7 @@ const remembered = new WeakMap<Store, LRUCache<EventNid, Edges>>()
 function edgesCache(store: Store): LRUCache<EventNid, Edges> {
   const known = remembered.get(store)
   if (known !== undefined) return known
-  const made = new LRUCache<EventNid, Edges>({ max: EDGES_CACHED_MAX })
+  const made = lru<EventNid, Edges>(EDGES_CACHED_MAX)
   remembered.set(store, made)
   return made
 }
