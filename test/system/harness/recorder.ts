@@ -18,7 +18,8 @@ export class Recorder {
 
   /** Listens on a free port for what is meant for the server at `upstream`. */
   static async start(upstream: string): Promise<Recorder> {
-    const agent = new Agent({ keepAlive: true })
+    // No connection is used twice: one that was kept may belong to a server that was killed meanwhile.
+    const agent = new Agent({ keepAlive: false })
     const server = createServer((incoming, outgoing) => {
       forward(incoming, outgoing, upstream, agent, (exchange) => recorder.#record(exchange)).catch(() => {
         // The server died or the client left: the other side sees what it would see without a proxy.
