@@ -85,7 +85,8 @@ async function lazily(tx: ReadTx, request: StateRequest, found: Found): Promise<
   return rows.filter(({ nid, event }) => {
     if (event.type !== 'm.room.member' || event.stateKey === null) return true
     const isNews = request.base !== 0 && found.has(nid)
-    const isRedundant = !isNews && sent.has(request.roomId, event.stateKey, event.eventId)
+    // Who gets the room from scratch has forgotten what was sent of it before.
+    const isRedundant = request.base !== 0 && !isNews && sent.has(request.roomId, event.stateKey, event.eventId)
     sent.add(request.roomId, event.stateKey, event.eventId)
     return !isRedundant
   })
