@@ -128,13 +128,6 @@ const FOUND: [{ clients: ReturnType<typeof sees>[]; actions: Action[] }][] = [
       actions: [does('join', 2), does('typing'), does('sync'), does('leave', 2), does('leave'), does('join', 2)],
     },
   ],
-  // Who is back in a room is loaded its members again, whatever was sent before.
-  [
-    {
-      clients: [sees(1, 4)],
-      actions: [does('join', 1), does('kick', 1), does('fullState'), does('join', 1), does('burst'), does('fullState')],
-    },
-  ],
 ]
 
 let hearth: Hearth
