@@ -3,7 +3,7 @@ import { X509Certificate } from 'node:crypto'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
-import { rateLimits } from '#config/rate-limits.ts'
+import { federationLimit, rateLimits } from '#config/rate-limits.ts'
 import type { Config, Resource } from '#config/schema.ts'
 import { encodeBase64Url } from '#core/crypto.ts'
 import type { ServerName } from '#core/ids.ts'
@@ -26,6 +26,7 @@ import { RateLimiter } from '#services/rate-limiter.ts'
 import { readingServices } from '#services/reading-services.ts'
 import type { RoomSettings } from '#services/rooms/room-context.ts'
 import { RoomServices } from '#services/rooms/room-services.ts'
+import { ServerLimiter } from '#services/server-limiter.ts'
 import { loadSigningKey } from '#services/signing-key.ts'
 import { realTimers, type Timers } from '#services/timers.ts'
 import { openStore } from '#store/sql/open.ts'
@@ -70,8 +71,11 @@ export async function openServices(config: Config, surroundings: Surroundings): 
   const onError = (err: unknown) => log.error({ err }, 'work in the background failed')
   const metrics = new Metrics()
   const limiter = new RateLimiter({ limits: rateLimits(config.rate_limits), clock })
+  const serverLimiter = new ServerLimiter({ limit: federationLimit(config.rate_limits), clock, timers })
   metrics.gauge('hearth_stream_position', 'The last stream position', () => store.position())
   metrics.gauge('hearth_rate_limiter_buckets', 'Rate limits that somebody is counted by', () => limiter.size)
+  metrics.gauge('hearth_server_limiter_servers', 'Other servers whose requests are counted', () => serverLimiter.size)
+  metrics.gauge('hearth_server_limiter_waiting', 'Requests of other servers that wait', () => serverLimiter.waiting)
   const settings = accountSettings(config)
   const accounts = accountServices({ store, limiter, clock, randomBytes, onError, settings })
   opened.defer(() => accounts.sessions.stop())
@@ -112,7 +116,8 @@ export async function openServices(config: Config, surroundings: Surroundings): 
   })
   opened.defer(() => federation.close())
   senderMetrics(metrics, federation.sender)
-  const services: Services = { clock, config, federation, limiter, metrics, ...accounts, rooms, ...reading }
+  const own = { clock, config, federation, limiter, metrics, rooms, serverLimiter }
+  const services: Services = { ...own, ...accounts, ...reading }
   const ending = opened.move()
   return { services, [Symbol.asyncDispose]: () => ending.disposeAsync() }
 }
@@ -203,6 +208,7 @@ export async function startServer(config: Config, surroundings: Surroundings): P
       authenticate: (token, origin) => services.sessions.authenticate(token, origin),
       authenticateServer: (request) => services.federation.requestAuthenticator.authenticate(request),
       limiter: services.limiter,
+      serverLimiter: services.serverLimiter,
       longPolls,
       log: surroundings.log,
       metrics: services.metrics,

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test'
 import { exampleConfig } from '#config/example.ts'
 import { parseConfig } from '#config/load.ts'
 import { ConfigError } from '#config/problems.ts'
-import { RATE_LIMITS, rateLimits } from '#config/rate-limits.ts'
+import { FEDERATION_LIMIT, federationLimit, RATE_LIMITS, rateLimits } from '#config/rate-limits.ts'
 
 const read = (text: string, environment: Record<string, string> = {}) =>
   parseConfig(text, { source: 'hearth.yaml', folder: '/etc/hearth', environment })
@@ -29,6 +29,7 @@ describe('settings', () => {
     assert.deepEqual(config.listeners, [{ host: '127.0.0.1', port: 8008, resources: ['client', 'federation'] }])
     assert.equal(config.registration.enabled, false)
     assert.deepEqual(rateLimits(config.rate_limits), RATE_LIMITS)
+    assert.deepEqual(federationLimit(config.rate_limits), FEDERATION_LIMIT)
     assert.deepEqual(config.without_effect, [])
   })
 
@@ -57,6 +58,9 @@ describe('settings', () => {
     assert.deepEqual(limits.loginPerAddress, { perSecond: 1, burst: 2 })
     assert.deepEqual(limits.message, RATE_LIMITS.message)
     assert.equal(rateLimits(read('rate_limits: false').rate_limits), false)
+    const federation = federationLimit(read('rate_limits: { federation: { concurrent: 9 } }').rate_limits)
+    assert.deepEqual(federation, { ...FEDERATION_LIMIT, concurrent: 9 })
+    assert.equal(federationLimit(read('rate_limits: false').rate_limits), false)
   })
 
   it('are JSON too', () => {

@@ -36,15 +36,58 @@ export type RateLimits = Readonly<Record<RateLimitName, RateLimit>>
 /** `loginPerAddress` in the code is `login_per_address` in the file. */
 export const settingName = (limit: string) => limit.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 
-type Given = false | Readonly<Record<string, { readonly per_second: number; readonly burst: number } | undefined>>
+/**
+ * How the requests of one other server are limited: those past `sleepAfter` in a window of `windowMs` sleep `sleepMs`
+ * first, `concurrent` are worked on at a time, and while more than `rejectAfter` wait, further ones are refused.
+ */
+export type FederationLimit = {
+  readonly windowMs: number
+  readonly sleepAfter: number
+  readonly sleepMs: number
+  readonly rejectAfter: number
+  readonly concurrent: number
+}
+
+export const FEDERATION_LIMIT: FederationLimit = {
+  windowMs: 1_000,
+  sleepAfter: 10,
+  sleepMs: 500,
+  rejectAfter: 50,
+  concurrent: 3,
+}
+
+type GivenFederation = {
+  readonly window_ms: number
+  readonly sleep_after: number
+  readonly sleep_ms: number
+  readonly reject_after: number
+  readonly concurrent: number
+}
+
+type GivenRateLimit = { readonly per_second: number; readonly burst: number }
+/** The table of the file: `federation`, and a rate limit under any other name. */
+type Given = false | { readonly federation: GivenFederation; readonly [name: string]: unknown }
 
 /** The limits that hold: what the file names, the built-in figures for the rest, or none at all. */
 export function rateLimits(given: Given): RateLimits | false {
   if (given === false) return false
   const limit = (name: RateLimitName): RateLimit => {
-    const own = given[settingName(name)]
+    const own = given[settingName(name)] as GivenRateLimit | undefined
     return own === undefined ? RATE_LIMITS[name] : { perSecond: own.per_second, burst: own.burst }
   }
   const names = Object.keys(RATE_LIMITS) as RateLimitName[]
   return Object.fromEntries(names.map((name) => [name, limit(name)])) as RateLimits
+}
+
+/** The limit of other servers' requests that holds, or none. */
+export function federationLimit(given: Given): FederationLimit | false {
+  if (given === false) return false
+  const { window_ms, sleep_after, sleep_ms, reject_after, concurrent } = given.federation
+  return {
+    windowMs: window_ms,
+    sleepAfter: sleep_after,
+    sleepMs: sleep_ms,
+    rejectAfter: reject_after,
+    concurrent,
+  }
 }

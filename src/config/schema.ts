@@ -3,7 +3,7 @@
  * Names in the code are those of the file, so that a search finds both.
  */
 import { type Static, type TSchema, Type } from 'typebox'
-import { RATE_LIMITS, settingName } from '#config/rate-limits.ts'
+import { FEDERATION_LIMIT, RATE_LIMITS, settingName } from '#config/rate-limits.ts'
 
 /** The sections whose feature doesn't exist yet; they are checked, and the start says that they do nothing. */
 const LATER = { noEffectYet: true }
@@ -49,8 +49,19 @@ const rateLimit = Type.Object({
   burst: Type.Integer({ minimum: 1, maximum: 1e6, description: 'Requests at once after a pause.' }),
 })
 
-const rateLimitTable = Type.Object(
-  Object.fromEntries(
+const federationLimit = Type.Object(
+  {
+    window_ms: integer(FEDERATION_LIMIT.windowMs, 1, 3_600_000, 'Time in which requests are counted.'),
+    sleep_after: integer(FEDERATION_LIMIT.sleepAfter, 1, 1_000_000, 'Requests in it that are taken at once.'),
+    sleep_ms: integer(FEDERATION_LIMIT.sleepMs, 0, 60_000, 'How long further ones wait first.'),
+    reject_after: integer(FEDERATION_LIMIT.rejectAfter, 1, 1_000_000, 'Waiting requests; further ones are refused.'),
+    concurrent: integer(FEDERATION_LIMIT.concurrent, 1, 10_000, 'Requests that are worked on at a time.'),
+  },
+  { default: {}, description: 'Requests of each other server.' },
+)
+
+const rateLimitTable = Type.Object({
+  ...Object.fromEntries(
     Object.entries(RATE_LIMITS).map(([name, { perSecond, burst }]) => [
       settingName(name),
       Type.Optional(
@@ -58,7 +69,8 @@ const rateLimitTable = Type.Object(
       ),
     ]),
   ),
-)
+  federation: federationLimit,
+})
 
 const federation = Type.Object(
   {

@@ -1,6 +1,6 @@
 /** An HTTP server with chosen endpoints and nothing behind them, for tests of the kit. */
 import { pino } from 'pino'
-import { RATE_LIMITS, type RateLimits } from '#config/rate-limits.ts'
+import { type FederationLimit, RATE_LIMITS, type RateLimits } from '#config/rate-limits.ts'
 import type { DeviceId, ServerName, UserId } from '#core/ids.ts'
 import { unknownToken } from '#core/matrix-error.ts'
 import type { Authenticate, AuthenticateServer } from '#kit/caller.ts'
@@ -10,7 +10,9 @@ import { LongPolls } from '#kit/long-polls.ts'
 import { Metrics } from '#kit/metrics.ts'
 import type { Services } from '#kit/services.ts'
 import { RateLimiter } from '#services/rate-limiter.ts'
+import { ServerLimiter } from '#services/server-limiter.ts'
 import type { UserNid } from '#store/types/users.ts'
+import { manualTime } from '#test/harness/manual-time.ts'
 
 export type KitServer = AsyncDisposable & {
   readonly url: string
@@ -19,7 +21,7 @@ export type KitServer = AsyncDisposable & {
   readonly metrics: Metrics
   /** Every line that was logged. */
   readonly logged: string[]
-  /** Moves the rate limiter's clock. */
+  /** Moves the rate limiters' clock. */
   advance(ms: number): void
 }
 
@@ -40,11 +42,13 @@ export async function startKitServer(
   endpoints: readonly Endpoint[],
   options: {
     limits?: Partial<RateLimits>
+    /** None where absent. */
+    serverLimit?: FederationLimit
     trustedProxies?: readonly string[]
     authenticateServer?: AuthenticateServer
   } = {},
 ): Promise<KitServer> {
-  let now = 1_000_000
+  const { clock, timers, advance } = manualTime(1_000_000)
   const logged: string[] = []
   const metrics = new Metrics()
   const server = new HttpServer({
@@ -53,7 +57,8 @@ export async function startKitServer(
     services: {} as Services,
     authenticate: authenticateByName,
     authenticateServer: options.authenticateServer ?? (async () => 'other.example' as ServerName),
-    limiter: new RateLimiter({ limits: { ...RATE_LIMITS, ...options.limits }, clock: () => now }),
+    limiter: new RateLimiter({ limits: { ...RATE_LIMITS, ...options.limits }, clock }),
+    serverLimiter: new ServerLimiter({ limit: options.serverLimit ?? false, clock, timers }),
     log: pino({ level: 'debug' }, { write: (line: string) => logged.push(line) }),
     metrics,
     longPolls: new LongPolls({ onRevoked: () => () => {} }),
@@ -68,9 +73,7 @@ export async function startKitServer(
     server,
     metrics,
     logged,
-    advance: (ms) => {
-      now += ms
-    },
+    advance,
     [Symbol.asyncDispose]: () => server.stop(),
   }
 }

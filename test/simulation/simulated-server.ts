@@ -116,6 +116,7 @@ export class SimulatedServer {
         },
         authenticateServer: (request) => services.federation.requestAuthenticator.authenticate(request),
         limiter: services.limiter,
+        serverLimiter: services.serverLimiter,
         longPolls: new LongPolls(services.sessions),
       },
       complain,

@@ -11,12 +11,14 @@ import { type InputReader, inputReader, signedContent } from '#kit/read-input.ts
 import { addressKey } from '#kit/request-address.ts'
 import type { Services } from '#kit/services.ts'
 import type { RateLimiter } from '#services/rate-limiter.ts'
+import type { ServerLimiter } from '#services/server-limiter.ts'
 
 export type RunDeps = {
   readonly services: Services
   readonly authenticate: Authenticate
   readonly authenticateServer: AuthenticateServer
   readonly limiter: RateLimiter
+  readonly serverLimiter: ServerLimiter
   readonly longPolls: LongPolls
 }
 
@@ -51,7 +53,7 @@ export class EndpointRunner {
 
   async #runForServer(request: RawRequest): Promise<Answer> {
     const { endpoint } = this
-    const { services, authenticateServer, limiter } = this.#deps
+    const { services, authenticateServer, limiter, serverLimiter } = this.#deps
     const { uri, authorization, ip, userAgent, signal } = request
     const parsed: { content?: JsonValue | undefined } = {}
     const content = () => {
@@ -64,7 +66,8 @@ export class EndpointRunner {
     const query = this.#reader.query(parseQueryString(request.queryString))
     const body = this.#reader.parsedBody(parsed.content)
     const input = { params, query, body, caller: null, origin, signal, ip, userAgent }
-    return asAnswer(await endpoint.handle(input, services))
+    const bytes = request.body.length
+    return asAnswer(await serverLimiter.run(origin, { bytes, signal }, () => endpoint.handle(input, services)))
   }
 
   async #runForClient(request: RawRequest): Promise<Answer> {

@@ -64,6 +64,47 @@ before(async () => {
 })
 after(() => server[Symbol.asyncDispose]())
 
+describe('requests of one other server', () => {
+  it('past the limit are refused with 429 M_LIMIT_EXCEEDED and Retry-After, others are not', async () => {
+    const { promise: held, resolve: letGo } = Promise.withResolvers<void>()
+    const begun = Promise.withResolvers<void>()
+    const hold = endpoint({
+      spec: null,
+      method: 'GET',
+      path: '/hold',
+      auth: 'server',
+      rateLimit: false,
+      async handle() {
+        begun.resolve()
+        await held
+        return {}
+      },
+    })
+    await using limited = await startKitServer([hold], {
+      serverLimit: { windowMs: 2_500, sleepAfter: 10, sleepMs: 500, rejectAfter: 1, concurrent: 1 },
+      authenticateServer: async ({ authorization }) => authorization[0] as ServerName,
+    })
+    const get = (authorization: string) => fetch(`${limited.url}/hold`, { headers: { authorization } })
+    const runs = get('a.example')
+    await begun.promise
+    const rest = [get('a.example'), get('a.example')]
+    const refused = await Promise.race(rest)
+    assert.equal(refused.status, 429)
+    assert.equal(refused.headers.get('retry-after'), '3')
+    assert.deepEqual(await refused.json(), {
+      errcode: 'M_LIMIT_EXCEEDED',
+      error: 'Too many requests',
+      retry_after_ms: 2_500,
+    })
+    const other = get('b.example')
+    letGo()
+    assert.deepEqual(
+      (await Promise.all([runs, other, ...rest])).map(({ status }) => status).sort(),
+      [200, 200, 200, 429],
+    )
+  })
+})
+
 type Sent = { method?: string; uri?: string; headers?: string[]; body?: string | null }
 
 /** Sends header lines as they are, several of one name too. */

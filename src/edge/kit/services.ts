@@ -5,6 +5,7 @@ import type { FederationServices } from '#services/federation/federation-service
 import type { RateLimiter } from '#services/rate-limiter.ts'
 import type { ReadingServices } from '#services/reading-services.ts'
 import type { RoomServices } from '#services/rooms/room-services.ts'
+import type { ServerLimiter } from '#services/server-limiter.ts'
 
 /**
  * What endpoints can reach: one line a service, given by the composition root (`src/server.ts`). A handler takes only
@@ -17,4 +18,5 @@ export interface Services extends AccountServices, ReadingServices {
   readonly limiter: RateLimiter
   readonly metrics: Metrics
   readonly rooms: RoomServices
+  readonly serverLimiter: ServerLimiter
 }

@@ -129,6 +129,7 @@ export class Member {
         authenticate: async (token) => this.#callers.get(token)!,
         authenticateServer: (request) => services.federation.requestAuthenticator.authenticate(request),
         limiter: services.limiter,
+        serverLimiter: services.serverLimiter,
         longPolls: new LongPolls(services.sessions),
       },
       complain,
