@@ -2,15 +2,20 @@
 import type { AccessTokenReader, AccessTokenStore } from '#store/types/access-tokens.ts'
 import type { AccountDataReader, AccountDataStore } from '#store/types/account-data.ts'
 import type { AccountReader, AccountStore } from '#store/types/accounts.ts'
+import type { CrossSigningKeyReader, CrossSigningKeyStore } from '#store/types/cross-signing-keys.ts'
 import type { DestinationReader, DestinationStore } from '#store/types/destinations.ts'
+import type { DeviceKeysReader, DeviceKeysStore } from '#store/types/device-keys.ts'
 import type { DeviceReader, DeviceStore } from '#store/types/devices.ts'
 import type { EventReader, EventStore } from '#store/types/events.ts'
 import type { FilterReader, FilterStore } from '#store/types/filters.ts'
 import type { GapReader, GapStore } from '#store/types/gaps.ts'
 import type { InboundReader, InboundStore } from '#store/types/inbound.ts'
+import type { KeyBackupReader, KeyBackupStore } from '#store/types/key-backups.ts'
+import type { KeySignatureReader, KeySignatureStore } from '#store/types/key-signatures.ts'
 import type { LogReader, LogStore } from '#store/types/log.ts'
 import type { MembershipReader, MembershipStore } from '#store/types/memberships.ts'
 import type { MetaReader, MetaStore } from '#store/types/meta.ts'
+import type { OneTimeKeyReader, OneTimeKeyStore } from '#store/types/one-time-keys.ts'
 import type { OutboundReader, OutboundStore } from '#store/types/outbound.ts'
 import type { ProfileReader, ProfileStore } from '#store/types/profiles.ts'
 import type { ReceiptReader, ReceiptStore } from '#store/types/receipts.ts'
@@ -29,6 +34,11 @@ export type ReadTx = {
   readonly accessTokens: AccessTokenReader
   readonly uiaSessions: UiaSessionReader
   readonly devices: DeviceReader
+  readonly deviceKeys: DeviceKeysReader
+  readonly oneTimeKeys: OneTimeKeyReader
+  readonly crossSigningKeys: CrossSigningKeyReader
+  readonly keySignatures: KeySignatureReader
+  readonly keyBackups: KeyBackupReader
   readonly profiles: ProfileReader
   readonly accountData: AccountDataReader
   readonly filters: FilterReader
@@ -55,6 +65,11 @@ export type Tx = {
   readonly accessTokens: AccessTokenStore
   readonly uiaSessions: UiaSessionStore
   readonly devices: DeviceStore
+  readonly deviceKeys: DeviceKeysStore
+  readonly oneTimeKeys: OneTimeKeyStore
+  readonly crossSigningKeys: CrossSigningKeyStore
+  readonly keySignatures: KeySignatureStore
+  readonly keyBackups: KeyBackupStore
   readonly profiles: ProfileStore
   readonly accountData: AccountDataStore
   readonly filters: FilterStore

@@ -1,4 +1,5 @@
 import type { DeviceId } from '#core/ids.ts'
+import { keySignatureStore } from '#store/sql/key-signatures.ts'
 import { logStore } from '#store/sql/log.ts'
 import type { Sql } from '#store/sql/sql.ts'
 import type { DeviceRow, DeviceStore } from '#store/types/devices.ts'
@@ -24,6 +25,7 @@ function device(row: Row): DeviceRow {
 
 export function deviceStore(sql: Sql): DeviceStore {
   const log = logStore(sql)
+  const keySignatures = keySignatureStore(sql)
   const byId = sql.prepare((db, p: { user: number; deviceId: string }) =>
     db.selectFrom('devices').selectAll().where('user_nid', '=', p.user).where('device_id', '=', p.deviceId),
   )
@@ -86,7 +88,9 @@ export function deviceStore(sql: Sql): DeviceStore {
         .where('device_id', 'in', sql.texts(JSON.stringify(deviceIds)))
         .executeTakeFirst()
       const deleted = Number(changes.numDeletedRows)
-      if (deleted > 0) await recordListChange(user)
+      if (deleted === 0) return 0
+      await keySignatures.forget(user, deviceIds)
+      await recordListChange(user)
       return deleted
     },
 

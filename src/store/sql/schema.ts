@@ -3,14 +3,19 @@ import type { AccessTokensTables } from '#store/sql/tables/access-tokens.ts'
 import type { AccountDataTables } from '#store/sql/tables/account-data.ts'
 import type { AccountsTables } from '#store/sql/tables/accounts.ts'
 import type { CountersTables } from '#store/sql/tables/counters.ts'
+import type { CrossSigningKeysTables } from '#store/sql/tables/cross-signing-keys.ts'
 import type { CurrentStateTables } from '#store/sql/tables/current-state.ts'
 import type { DestinationsTables } from '#store/sql/tables/destinations.ts'
+import type { DeviceKeysTables } from '#store/sql/tables/device-keys.ts'
 import type { DevicesTables } from '#store/sql/tables/devices.ts'
 import type { EventsTables } from '#store/sql/tables/events.ts'
 import type { FiltersTables } from '#store/sql/tables/filters.ts'
 import type { InboundTables } from '#store/sql/tables/inbound.ts'
+import type { KeyBackupsTables } from '#store/sql/tables/key-backups.ts'
+import type { KeySignaturesTables } from '#store/sql/tables/key-signatures.ts'
 import type { LogTables } from '#store/sql/tables/log.ts'
 import type { MembershipsTables } from '#store/sql/tables/memberships.ts'
+import type { OneTimeKeysTables } from '#store/sql/tables/one-time-keys.ts'
 import type { OutboundTables } from '#store/sql/tables/outbound.ts'
 import type { ProfilesTables } from '#store/sql/tables/profiles.ts'
 import type { ReceiptsTables } from '#store/sql/tables/receipts.ts'
@@ -27,10 +32,15 @@ export interface Schema
     AccountDataTables,
     AccountsTables,
     DestinationsTables,
+    CrossSigningKeysTables,
+    DeviceKeysTables,
     DevicesTables,
     FiltersTables,
     InboundTables,
+    KeyBackupsTables,
+    KeySignaturesTables,
     LogTables,
+    OneTimeKeysTables,
     ProfilesTables,
     UiaSessionsTables,
     UsersTables,

@@ -1,15 +1,20 @@
 import { accessTokenStore } from '#store/sql/access-tokens.ts'
 import { accountDataStore } from '#store/sql/account-data.ts'
 import { accountStore } from '#store/sql/accounts.ts'
+import { crossSigningKeyStore } from '#store/sql/cross-signing-keys.ts'
 import { destinationStore } from '#store/sql/destinations.ts'
+import { deviceKeysStore } from '#store/sql/device-keys.ts'
 import { deviceStore } from '#store/sql/devices.ts'
 import { eventStore } from '#store/sql/events.ts'
 import { filterStore } from '#store/sql/filters.ts'
 import { gapStore } from '#store/sql/gaps.ts'
 import { inboundStore } from '#store/sql/inbound.ts'
+import { keyBackupStore } from '#store/sql/key-backups.ts'
+import { keySignatureStore } from '#store/sql/key-signatures.ts'
 import { logStore } from '#store/sql/log.ts'
 import { membershipStore } from '#store/sql/memberships.ts'
 import { metaStore } from '#store/sql/meta.ts'
+import { oneTimeKeyStore } from '#store/sql/one-time-keys.ts'
 import { outboundStore } from '#store/sql/outbound.ts'
 import { profileStore } from '#store/sql/profiles.ts'
 import { receiptStore } from '#store/sql/receipts.ts'
@@ -33,6 +38,11 @@ const DOMAINS: { readonly [Name in Exclude<keyof Tx, 'position'>]: (sql: Sql) =>
   accessTokens: accessTokenStore,
   uiaSessions: uiaSessionStore,
   devices: deviceStore,
+  deviceKeys: deviceKeysStore,
+  oneTimeKeys: oneTimeKeyStore,
+  crossSigningKeys: crossSigningKeyStore,
+  keySignatures: keySignatureStore,
+  keyBackups: keyBackupStore,
   profiles: profileStore,
   accountData: accountDataStore,
   filters: filterStore,

@@ -28,7 +28,10 @@ export interface DeviceReader {
 export interface DeviceStore extends DeviceReader {
   create(user: UserNid, device: { deviceId: DeviceId; displayName: string | null; createdTs: number }): Promise<void>
   rename(user: UserNid, deviceId: DeviceId, displayName: string): Promise<void>
-  /** Deletes those that exist, with their access tokens; one change of the list for all of them. Returns their number. */
+  /**
+   * Deletes those that exist, with their access tokens, keys and messages; one change of the list for all of them.
+   * Returns their number.
+   */
   delete(user: UserNid, deviceIds: readonly DeviceId[]): Promise<number>
   /** When and from where devices were last used. Not a change that anyone learns of. */
   touch(seen: readonly DeviceSeen[]): Promise<void>

@@ -2,14 +2,19 @@ import { accessTokensTables } from '#store/migrations/0001/access-tokens.ts'
 import { accountDataTables } from '#store/migrations/0001/account-data.ts'
 import { accountsTables } from '#store/migrations/0001/accounts.ts'
 import { countersTables } from '#store/migrations/0001/counters.ts'
+import { crossSigningKeysTables } from '#store/migrations/0001/cross-signing-keys.ts'
 import { currentStateTables } from '#store/migrations/0001/current-state.ts'
 import { destinationsTables } from '#store/migrations/0001/destinations.ts'
+import { deviceKeysTables } from '#store/migrations/0001/device-keys.ts'
 import { devicesTables } from '#store/migrations/0001/devices.ts'
 import { eventsTables } from '#store/migrations/0001/events.ts'
 import { filtersTables } from '#store/migrations/0001/filters.ts'
 import { inboundTables } from '#store/migrations/0001/inbound.ts'
+import { keyBackupsTables } from '#store/migrations/0001/key-backups.ts'
+import { keySignaturesTables } from '#store/migrations/0001/key-signatures.ts'
 import { logTables } from '#store/migrations/0001/log.ts'
 import { membershipsTables } from '#store/migrations/0001/memberships.ts'
+import { oneTimeKeysTables } from '#store/migrations/0001/one-time-keys.ts'
 import { outboundTables } from '#store/migrations/0001/outbound.ts'
 import { profilesTables } from '#store/migrations/0001/profiles.ts'
 import { receiptsTables } from '#store/migrations/0001/receipts.ts'
@@ -30,6 +35,11 @@ const DOMAINS: readonly DomainTables[] = [
   accountsTables,
   devicesTables,
   accessTokensTables,
+  deviceKeysTables,
+  oneTimeKeysTables,
+  crossSigningKeysTables,
+  keySignaturesTables,
+  keyBackupsTables,
   uiaSessionsTables,
   profilesTables,
   accountDataTables,

@@ -1,0 +1,3 @@
+export interface CrossSigningKeysTables {
+  cross_signing_keys: { user_nid: number; usage: string; public_key: string; key: string }
+}

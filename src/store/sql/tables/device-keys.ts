@@ -1,0 +1,3 @@
+export interface DeviceKeysTables {
+  device_keys: { user_nid: number; device_id: string; keys: string }
+}
