@@ -118,6 +118,30 @@ forEachDatabase('devices', (test) => {
     assert.equal(store.position(), before)
   })
 
+  test('each change of the list names the device, and one that made it before', async (open) => {
+    const store = await open()
+    const user = await newAccount(store)
+    await newDevice(store, user, PHONE)
+    await newDevice(store, user, LAPTOP)
+    const [first, second] = [store.position() - 1, store.position()]
+    const keys = await store.write((tx) => tx.devices.recordListChange(user, null))
+    await store.write((tx) => tx.devices.delete(user, [PHONE, LAPTOP]))
+    const end = store.position()
+    const changes = await store.read((tx) => tx.devices.ownListChanges(first, end, 9))
+    assert.deepEqual(
+      changes.map(({ position, deviceId }) => [position, deviceId]),
+      [[second, LAPTOP], [keys, null], ...changes.slice(2).map(({ deviceId }, i) => [keys + 1 + i, deviceId])],
+    )
+    assert.deepEqual(new Set(changes.slice(2).map(({ deviceId }) => deviceId)), new Set([PHONE, LAPTOP]))
+    assert.equal((await store.read((tx) => tx.devices.ownListChanges(0, end, 1)))[0]?.deviceId, PHONE)
+    const before = (position: number) => store.read((tx) => tx.devices.deviceChangeBefore(user, position))
+    assert.deepEqual(await before(keys + 1), { position: second, userNid: user, deviceId: LAPTOP })
+    assert.equal(await before(first), null)
+    const stranger = await store.write((tx) => tx.users.intern('@them:other.example' as UserId))
+    await store.write((tx) => tx.devices.recordListChange(stranger, null))
+    assert.deepEqual(await store.read((tx) => tx.devices.ownListChanges(end, store.position(), 9)), [])
+  })
+
   test('a user whose list changed twice is named once', async (open) => {
     const store = await open()
     const user = await newAccount(store)

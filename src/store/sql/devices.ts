@@ -2,7 +2,8 @@ import type { DeviceId } from '#core/ids.ts'
 import { keySignatureStore } from '#store/sql/key-signatures.ts'
 import { logStore } from '#store/sql/log.ts'
 import type { Sql } from '#store/sql/sql.ts'
-import type { DeviceRow, DeviceStore } from '#store/types/devices.ts'
+import type { DevicesTables } from '#store/sql/tables/devices.ts'
+import type { DeviceListChange, DeviceRow, DeviceStore } from '#store/types/devices.ts'
 import type { UserNid } from '#store/types/users.ts'
 
 type Row = {
@@ -21,6 +22,11 @@ function device(row: Row): DeviceRow {
     lastSeenTs: row.last_seen_ts,
     lastSeenIp: row.last_seen_ip,
   }
+}
+
+function listChange(row: DevicesTables['device_list_changes']): DeviceListChange {
+  const { position, user_nid: userNid, device_id: deviceId } = row
+  return { position, userNid: userNid as UserNid, deviceId: deviceId as DeviceId | null }
 }
 
 export function deviceStore(sql: Sql): DeviceStore {
@@ -42,9 +48,35 @@ export function deviceStore(sql: Sql): DeviceStore {
       .orderBy('position'),
   )
 
-  async function recordListChange(user: UserNid): Promise<number> {
+  // Accounts are this server's users.
+  const ownChanges = sql.prepare((db, p: { from: number; to: number; limit: number }) =>
+    db
+      .selectFrom('device_list_changes as change')
+      .innerJoin('accounts', 'accounts.user_nid', 'change.user_nid')
+      .select(['change.position', 'change.user_nid', 'change.device_id'])
+      .where('change.position', '>', p.from)
+      .where('change.position', '<=', p.to)
+      .orderBy('change.position')
+      .limit(p.limit),
+  )
+  const changeBefore = sql.prepare((db, p: { user: number; position: number }) =>
+    db
+      .selectFrom('device_list_changes')
+      .selectAll()
+      .where('user_nid', '=', p.user)
+      .where('position', '<', p.position)
+      .where('device_id', 'is not', null)
+      .orderBy('position', 'desc')
+      .limit(1),
+  )
+
+  async function recordListChange(user: UserNid, deviceId: DeviceId | null): Promise<number> {
     const position = await log.append('device_list', { userNid: user })
-    await sql.run('INSERT INTO device_list_changes (position, user_nid) VALUES (?, ?)', [position, user])
+    await sql.run('INSERT INTO device_list_changes (position, user_nid, device_id) VALUES (?, ?, ?)', [
+      position,
+      user,
+      deviceId,
+    ])
     return position
   }
 
@@ -63,13 +95,22 @@ export function deviceStore(sql: Sql): DeviceStore {
       return rows.map((row) => ({ userNid: row.user_nid as UserNid, position: row.position }))
     },
 
+    async ownListChanges(from, to, limit) {
+      return (await ownChanges.all({ from, to, limit })).map(listChange)
+    },
+
+    async deviceChangeBefore(user, position) {
+      const row = await changeBefore.get({ user, position })
+      return row === undefined ? null : listChange(row)
+    },
+
     async create(user, { deviceId, displayName, createdTs }) {
       await sql.run(
         `INSERT INTO devices (user_nid, device_id, display_name, created_ts, last_seen_ts, last_seen_ip)
          VALUES (?, ?, ?, ?, NULL, NULL) ON CONFLICT (user_nid, device_id) DO NOTHING`,
         [user, deviceId, displayName, createdTs],
       )
-      await recordListChange(user)
+      await recordListChange(user, deviceId)
     },
 
     async rename(user, deviceId, displayName) {
@@ -78,20 +119,20 @@ export function deviceStore(sql: Sql): DeviceStore {
         user,
         deviceId,
       ])
-      if (changes > 0) await recordListChange(user)
+      if (changes > 0) await recordListChange(user, deviceId)
     },
 
     async delete(user, deviceIds) {
-      const changes = await sql.db
+      const deleted = await sql.db
         .deleteFrom('devices')
         .where('user_nid', '=', user)
         .where('device_id', 'in', sql.texts(JSON.stringify(deviceIds)))
-        .executeTakeFirst()
-      const deleted = Number(changes.numDeletedRows)
-      if (deleted === 0) return 0
+        .returning('device_id')
+        .execute()
+      if (deleted.length === 0) return 0
       await keySignatures.forget(user, deviceIds)
-      await recordListChange(user)
-      return deleted
+      for (const { device_id } of deleted) await recordListChange(user, device_id as DeviceId)
+      return deleted.length
     },
 
     async touch(seen) {

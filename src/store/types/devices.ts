@@ -16,12 +16,24 @@ export type DeviceSeen = {
   readonly ip: string | null
 }
 
+/** A change of a user's device list. */
+export type DeviceListChange = {
+  readonly position: number
+  readonly userNid: UserNid
+  /** null where the cross-signing keys changed. */
+  readonly deviceId: DeviceId | null
+}
+
 export interface DeviceReader {
   get(user: UserNid, deviceId: DeviceId): Promise<DeviceRow | null>
   /** By device id. */
   list(user: UserNid): Promise<DeviceRow[]>
   /** Whose device lists changed at `from < position ≤ to`, each user once, at the last of these positions. */
   listChanges(from: number, to: number): Promise<{ userNid: UserNid; position: number }[]>
+  /** Each change of a local user's own list at `from < position ≤ to`, in order, at most `limit`. */
+  ownListChanges(from: number, to: number, limit: number): Promise<DeviceListChange[]>
+  /** The last change of one of the user's devices before `position`; null without one. */
+  deviceChangeBefore(user: UserNid, position: number): Promise<DeviceListChange | null>
 }
 
 /** Devices of local users. Each change that others may see takes a stream position of kind `device_list`. */
@@ -35,6 +47,10 @@ export interface DeviceStore extends DeviceReader {
   delete(user: UserNid, deviceIds: readonly DeviceId[]): Promise<number>
   /** When and from where devices were last used. Not a change that anyone learns of. */
   touch(seen: readonly DeviceSeen[]): Promise<void>
-  /** Records that the user's device list changed, for changes made elsewhere (device keys). Returns the position. */
-  recordListChange(user: UserNid): Promise<number>
+  /**
+   * Records a change of the user's device list that was made elsewhere. Returns the position.
+   * @param deviceId whose keys or signatures changed; null where it was the user's cross-signing keys, or where the user
+   * is another server's
+   */
+  recordListChange(user: UserNid, deviceId: DeviceId | null): Promise<number>
 }

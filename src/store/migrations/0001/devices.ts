@@ -12,7 +12,8 @@ export const devicesTables: DomainTables = (d) => [
   )${d.clustered}`,
   `CREATE TABLE device_list_changes (
     position ${d.key},
-    user_nid ${d.int} NOT NULL REFERENCES users (nid)
+    user_nid ${d.int} NOT NULL REFERENCES users (nid),
+    device_id ${d.text}
   )${d.rows}`,
   'CREATE INDEX device_list_changes_user ON device_list_changes (user_nid, position)',
 ]

@@ -8,5 +8,5 @@ export interface DevicesTables {
     last_seen_ip: string | null
   }
   /** One row for each change of a user's device list that others may have to learn of. */
-  device_list_changes: { position: number; user_nid: number }
+  device_list_changes: { position: number; user_nid: number; device_id: string | null }
 }
