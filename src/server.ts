@@ -17,6 +17,7 @@ import { type AccountSettings, accountServices } from '#services/accounts/accoun
 import type { RandomBytes } from '#services/accounts/secrets.ts'
 import type { FederationSettings } from '#services/federation/federation-link.ts'
 import { federationServices } from '#services/federation/federation-services.ts'
+import type { CheckSignature } from '#services/federation/keys/event-verifier.ts'
 import { loadOldSigningKeys } from '#services/federation/keys/old-signing-keys.ts'
 import type { FederationSender, SenderNumbers } from '#services/federation/outbound/federation-sender.ts'
 import { addressPolicy } from '#services/federation/transport/address-policy.ts'
@@ -44,6 +45,8 @@ export type Surroundings = {
   readonly openStore?: typeof openStore
   /** Carries requests to other servers, instead of the network. */
   readonly transport?: FederationTransport
+  /** Checks signatures of events, instead of other threads. */
+  readonly checkSignature?: CheckSignature
 }
 
 export type OpenServices = AsyncDisposable & { readonly services: Services }
@@ -113,6 +116,7 @@ export async function openServices(config: Config, surroundings: Surroundings): 
     onError,
     settings: federationSettings(config),
     ...(surroundings.transport !== undefined && { transport: surroundings.transport }),
+    ...(surroundings.checkSignature !== undefined && { checkSignature: surroundings.checkSignature }),
   })
   opened.defer(() => federation.close())
   senderMetrics(metrics, federation.sender)

@@ -66,7 +66,7 @@ export function readingServices(deps: Deps): ReadingServices {
     typingNotices: new TypingNotices({ store, typing }),
     presence,
     sync: new SyncService({ store, notifier, clientEvents, typing, unread, presence, sequence, clock }),
-    eventStream: new EventStream({ store, notifier, clientEvents, typing, sequence }),
+    eventStream: new EventStream({ store, notifier, clientEvents, typing, sequence, clock }),
     initialSync: new InitialSync({ store, clientEvents, sequence }),
     async stopReading() {
       notifier.close()

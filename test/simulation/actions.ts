@@ -48,11 +48,11 @@ export type ActionWorld = {
   readonly servers: readonly SimulatedServer[]
   readonly rooms: readonly Room[]
   readonly acknowledged: Acknowledged[]
+  /** A transaction id that nobody has used. */
+  newTxnId(): string
   /** How many requests of each kind were answered with which status. */
   count(action: string, status: number): void
 }
-
-let transactions = 0
 
 /** One request of somebody, chosen at random; allowed or not. Resolves when it is answered, which may be never. */
 export async function act(world: ActionWorld): Promise<void> {
@@ -117,7 +117,7 @@ export function client(
 }
 
 export async function send(scene: Omit<Scene, 'rooms' | 'random' | 'servers'>, content: JsonObject): Promise<Reply> {
-  const txnId = `t${++transactions}`
+  const txnId = scene.newTxnId()
   const { roomId } = scene.room
   const reply = await client(scene, 'PUT', `/rooms/${e(roomId)}/send/m.room.message/${txnId}`, content)
   if (reply.status === 200) acknowledge(scene, reply, txnId)
@@ -197,7 +197,7 @@ async function redact(scene: Scene): Promise<Reply | null> {
   const targets = acknowledged.filter(({ roomId }) => roomId === room.roomId)
   if (targets.length === 0) return null
   const { eventId } = random.pick(targets)
-  const path = `/rooms/${e(room.roomId)}/redact/${e(eventId)}/t${++transactions}`
+  const path = `/rooms/${e(room.roomId)}/redact/${e(eventId)}/${scene.newTxnId()}`
   const reply = await client(scene, 'PUT', path, {})
   if (reply.status === 200) acknowledge(scene, reply, null)
   return reply

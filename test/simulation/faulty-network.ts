@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { ServerName } from '#core/ids.ts'
 import type { WireReply, WireRequest } from '#services/federation/transport/transport.ts'
 import { InMemoryNetwork, type WireServer } from '#test/federation/in-memory-network.ts'
@@ -23,6 +24,7 @@ export class FaultyNetwork {
   readonly #time: VirtualTime
   #rates: FaultRates
   #cut: ReadonlySet<ServerName> = new Set()
+  readonly #said = createHash('sha256')
 
   constructor(random: Random, time: VirtualTime, rates: FaultRates) {
     this.#random = random
@@ -54,9 +56,14 @@ export class FaultyNetwork {
     this.#rates = { lostRequest: 0, lostAnswer: 0, repeated: 0, late: 0 }
   }
 
+  get trace(): string {
+    return this.#said.copy().digest('hex')
+  }
+
   async #carry(from: ServerName, request: WireRequest, deliver: () => Promise<WireReply>): Promise<WireReply> {
     const { requests } = this
     requests.sent += 1
+    this.#said.update(`${this.#time.now} ${from} ${request.destination} ${request.uri} ${request.body}\n`)
     if (request.uri.includes('omit_members=true')) requests.partialJoins += 1
     const lost = this.#random.chance(this.#rates.lostRequest)
     const lostAnswer = this.#random.chance(this.#rates.lostAnswer)

@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { parseConfig } from '#config/load.ts'
+import { ed25519Verify } from '#core/crypto.ts'
 import type { DeviceId, ServerName, UserId } from '#core/ids.ts'
 import type { Caller } from '#kit/caller.ts'
 import { discoverEndpoints } from '#kit/discover.ts'
@@ -92,6 +93,7 @@ export class SimulatedServer {
       log,
       timers,
       transport: network.transportOf(name),
+      checkSignature: (data, signature, key, done) => done(ed25519Verify(data, signature, key)),
       openStore: async (options) => {
         store = new CrashingStore(
           await openStore(options),

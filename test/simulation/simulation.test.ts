@@ -12,12 +12,21 @@ import { simulate } from '#test/simulation/world.ts'
 const SEEDS = Number(process.env['HEARTH_SIMULATION_SEEDS'] ?? 200)
 const FROM = Number(process.env['HEARTH_SIMULATION_FROM'] ?? 1)
 
+/** Has crashes, a partition and partial joins. */
+const REPEATED_SEED = 9
+
 describe('seeds that once broke a promise', () => {
   for (const { seed, about } of KEPT_SEEDS) {
     it(`${seed}: ${about}`, async () => {
       await simulate(seed)
     })
   }
+})
+
+it('does the same again with the same seed', async () => {
+  const [once, again] = [await simulate(REPEATED_SEED), await simulate(REPEATED_SEED)]
+  assert.equal(again.trace, once.trace)
+  assert.deepEqual(again.coverage, once.coverage)
 })
 
 it(`${SEEDS} seeds from ${FROM} on`, async () => {

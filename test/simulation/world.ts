@@ -1,6 +1,7 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { mock } from 'node:test'
 import type { Signer } from '#core/event/sign.ts'
 import type { EventId, RoomId, ServerName } from '#core/ids.ts'
 import { ROOM_VERSIONS } from '#core/room-versions.ts'
@@ -29,7 +30,12 @@ const ANSWER_STEP_MS = 500
 const REBOOT_MS_MAX = 3_000
 const e = encodeURIComponent
 
-export type Result = { readonly coverage: Coverage; readonly answers: ReadonlyMap<string, number> }
+export type Result = {
+  readonly coverage: Coverage
+  readonly answers: ReadonlyMap<string, number>
+  /** A hash of all that the servers said to each other, and when. */
+  readonly trace: string
+}
 
 /**
  * Runs one seed: troubled times, then peace, then the promises. Throws where one is broken; `keepFolder` is told where
@@ -38,13 +44,16 @@ export type Result = { readonly coverage: Coverage; readonly answers: ReadonlyMa
 export async function simulate(seed: number, keepFolder?: (folder: string) => void): Promise<Result> {
   const world = new World(seed)
   let isBroken = true
+  // By this, long work tells how long it has held the thread; here all work is done in no time.
+  const measuring = mock.method(performance, 'now', () => 0)
   try {
     await world.run()
     const coverage = await world.coverage()
     isBroken = false
-    return { coverage, answers: world.answers }
+    return { coverage, answers: world.answers, trace: world.trace }
   } finally {
     await world.end()
+    measuring.mock.restore()
     if (isBroken && keepFolder !== undefined) keepFolder(world.folder)
     else rmSync(world.folder, { recursive: true, force: true })
   }
@@ -63,6 +72,8 @@ class World {
   readonly #defects: unknown[] = []
   readonly #readers: SyncReader[] = []
   #crashes = 0
+  #transactions = 0
+  readonly #newTxnId = () => `t${++this.#transactions}`
 
   constructor(seed: number) {
     this.#seed = seed
@@ -128,6 +139,7 @@ class World {
       servers: this.#servers,
       rooms: this.#rooms,
       acknowledged: this.#acknowledged,
+      newTxnId: this.#newTxnId,
       count: (action: string, status: number) => {
         const key = `${action} ${status}`
         this.answers.set(key, (this.answers.get(key) ?? 0) + 1)
@@ -201,7 +213,7 @@ class World {
   /** The first local user who may says something, which takes the server's view of the room to the others. */
   async #speak(server: SimulatedServer, room: Room): Promise<void> {
     for (const user of server.users) {
-      const scene = { server, user, room, acknowledged: this.#acknowledged, count: () => {} }
+      const scene = { server, user, room, acknowledged: this.#acknowledged, newTxnId: this.#newTxnId, count: () => {} }
       const reply = await this.#answer(send(scene, { msgtype: 'm.text', body: 'peace' }))
       if (reply.status === 200) return
     }
@@ -289,6 +301,10 @@ class World {
 
   #throwDefects(): void {
     if (this.#defects.length > 0) throw this.#defects[0]
+  }
+
+  get trace(): string {
+    return this.#network.trace
   }
 
   async coverage(): Promise<Coverage> {

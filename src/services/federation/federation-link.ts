@@ -7,7 +7,7 @@ import type { RandomBytes } from '#services/accounts/secrets.ts'
 import { FederationCheck } from '#services/federation/check/federation-check.ts'
 import { ServerDiscovery } from '#services/federation/discovery/server-discovery.ts'
 import type { ResolveSrv } from '#services/federation/discovery/srv.ts'
-import { EventVerifier } from '#services/federation/keys/event-verifier.ts'
+import { type CheckSignature, EventVerifier } from '#services/federation/keys/event-verifier.ts'
 import { KeyFetcher } from '#services/federation/keys/key-fetcher.ts'
 import { KeyRing } from '#services/federation/keys/key-ring.ts'
 import { KnownKeys } from '#services/federation/keys/known-keys.ts'
@@ -57,6 +57,8 @@ type Deps = {
   readonly settings: FederationSettings
   /** Instead of the real network. */
   readonly transport?: FederationTransport
+  /** Instead of checking on other threads. */
+  readonly checkSignature?: CheckSignature
 }
 
 export interface FederationLink {
@@ -106,7 +108,7 @@ export async function federationLink(deps: Deps): Promise<FederationLink> {
     backOff,
     ownKeys,
     keyRing,
-    eventVerifier: new EventVerifier(keyRing),
+    eventVerifier: new EventVerifier(keyRing, deps.checkSignature),
     requestAuthenticator: new RequestAuthenticator({ serverName: ownKeys.serverName, keyRing, backOff }),
     notary: new Notary({ signer, ownKeys, known, keyRing, clock }),
     check: new FederationCheck({ discovery, connections, rules, signer, userAgent, clock }),

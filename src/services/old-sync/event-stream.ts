@@ -1,6 +1,7 @@
 import type { RoomId } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
 import { invalidParam } from '#core/matrix-error.ts'
+import { Deadline } from '#services/deadline.ts'
 import type { EphemeralSequence } from '#services/ephemeral-sequence.ts'
 import {
   ENTRIES_PER_ANSWER_MAX,
@@ -37,6 +38,7 @@ type Deps = {
   readonly clientEvents: ClientEvents
   readonly typing: TypingService
   readonly sequence: EphemeralSequence
+  readonly clock: () => number
 }
 
 type News = {
@@ -64,12 +66,12 @@ export class EventStream {
    * @throws M_INVALID_PARAM for a token, M_FORBIDDEN for a room
    */
   async listen(request: EventsRequest, signal: AbortSignal): Promise<EventsAnswer> {
-    const deadline = performance.now() + Math.min(request.timeoutMs, EVENTS_TIMEOUT_MS_MAX)
+    const deadline = new Deadline(this.#deps.clock, Math.min(request.timeoutMs, EVENTS_TIMEOUT_MS_MAX))
     let from = await this.#deps.store.read((tx) => this.#startOf(tx, request))
     const start = request.from ?? formatToken(from)
     for (;;) {
       const { chunk, rooms, to, now, end } = await this.#build(request, from)
-      const left = deadline - performance.now()
+      const left = deadline.leftMs
       if (chunk.length > 0 || left <= 0 || signal.aborted) return { start, end: formatToken(end), chunk }
       // Nothing so far: the answer that is waited for need not look there again.
       from = end

@@ -1,6 +1,7 @@
 import { eventPasses, roomPasses } from '#core/filter/event-filter.ts'
 import type { RoomId, UserId } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
+import { Deadline } from '#services/deadline.ts'
 import type { EphemeralSequence } from '#services/ephemeral-sequence.ts'
 import { Pacer } from '#services/pacer.ts'
 import type { PresenceService } from '#services/presence/presence-service.ts'
@@ -54,10 +55,10 @@ export class SyncService {
 
   /** Answers at once when there is news, on an initial sync or with `full_state`; else waits for news or the timeout. */
   async sync(request: SyncRequest, signal: AbortSignal): Promise<SyncResponse> {
-    const deadline = performance.now() + Math.min(request.timeoutMs, SYNC_TIMEOUT_MS_MAX)
+    const deadline = new Deadline(this.#deps.clock, Math.min(request.timeoutMs, SYNC_TIMEOUT_MS_MAX))
     for (;;) {
       const built = await this.#build(request)
-      const left = deadline - performance.now()
+      const left = deadline.leftMs
       if (!built.isEmpty || left <= 0 || signal.aborted) return built.response
       const interest = { userNid: request.viewer.userNid, rooms: built.joined }
       await this.#deps.notifier.wait(interest, built.to, left, signal)

@@ -19,17 +19,22 @@ export type SignatureFault = {
   readonly verdict: Exclude<SignatureVerdict, 'valid'>
 }
 
+/** Tells whether a signature of some bytes is a key's: `ed25519VerifyAside`. */
+export type CheckSignature = typeof ed25519VerifyAside
+
 export class EventVerifier {
   readonly #keyRing: Pick<KeyRing, 'gather'>
+  readonly #check: CheckSignature
 
-  constructor(keyRing: Pick<KeyRing, 'gather'>) {
+  constructor(keyRing: Pick<KeyRing, 'gather'>, check: CheckSignature = ed25519VerifyAside) {
     this.#keyRing = keyRing
+    this.#check = check
   }
 
   /** Checks a server's signatures of an event, whether the rules ask for them or not. */
   async verify(event: Event, server: ServerName, options: GatherOptions = {}): Promise<SignatureVerdict> {
     const keys = await this.#keyRing.gather([keyWant(event, server)], options)
-    return verifyBy(keys, event, server)
+    return this.#verifyBy(keys, event, server)
   }
 
   /**
@@ -43,7 +48,7 @@ export class EventVerifier {
     const pacer = new Pacer()
     await inParallel(events.entries(), CHECKS_AT_ONCE, async ([index, event]) => {
       for (const server of requiredSignatures(event)) {
-        const verdict = await verifyBy(keys, event, server)
+        const verdict = await this.#verifyBy(keys, event, server)
         if (verdict === 'valid') continue
         faults[index] = { server, verdict }
         return
@@ -52,22 +57,22 @@ export class EventVerifier {
     })
     return faults
   }
+
+  async #verifyBy(keys: GatheredKeys, event: Event, server: ServerName): Promise<SignatureVerdict> {
+    const { json, rules, originServerTs } = event
+    const lookup = keys.eventKeys(server, rules.enforceKeyValidity ? originServerTs : null)
+    const checks = signatureChecks(member(json, 'signatures'), server, lookup)
+    if (typeof checks === 'string') return checks
+    const text = essentialText(json, rules)
+    for (const { signature, key } of checks) {
+      const { promise, resolve } = Promise.withResolvers<boolean>()
+      this.#check(text, signature, key, resolve)
+      if (!(await promise)) return 'invalid'
+    }
+    return 'valid'
+  }
 }
 
 function keyWant({ json, originServerTs, rules }: Event, server: ServerName): KeyWant {
   return { server, keyIds: signingKeyIds(json, server), atTs: rules.enforceKeyValidity ? originServerTs : null }
-}
-
-async function verifyBy(keys: GatheredKeys, event: Event, server: ServerName): Promise<SignatureVerdict> {
-  const { json, rules, originServerTs } = event
-  const lookup = keys.eventKeys(server, rules.enforceKeyValidity ? originServerTs : null)
-  const checks = signatureChecks(member(json, 'signatures'), server, lookup)
-  if (typeof checks === 'string') return checks
-  const text = essentialText(json, rules)
-  for (const { signature, key } of checks) {
-    const { promise, resolve } = Promise.withResolvers<boolean>()
-    ed25519VerifyAside(text, signature, key, resolve)
-    if (!(await promise)) return 'invalid'
-  }
-  return 'valid'
 }
