@@ -69,7 +69,9 @@ export async function openServices(config: Config, surroundings: Surroundings): 
   const signer = loadSigningKey(config.server_name, config.data_dir, randomBytes)
   const { database, data_dir: dataDir, server_name: serverName } = config
   const open = surroundings.openStore ?? openStore
-  const store = opened.use(await open({ database, dataDir, serverName: serverName as ServerName, clock, log }))
+  const store = opened.use(
+    await open({ database, dataDir, serverName: serverName as ServerName, clock, log, appendThread: true }),
+  )
   await claimDatabase(store, config.server_name)
   const onError = (err: unknown) => log.error({ err }, 'work in the background failed')
   const metrics = new Metrics()

@@ -6,7 +6,7 @@ import type { CrossSigningKeyReader, CrossSigningKeyStore } from '#store/types/c
 import type { DestinationReader, DestinationStore } from '#store/types/destinations.ts'
 import type { DeviceKeysReader, DeviceKeysStore } from '#store/types/device-keys.ts'
 import type { DeviceReader, DeviceStore } from '#store/types/devices.ts'
-import type { EventReader, EventStore } from '#store/types/events.ts'
+import type { Append, Appended, EventReader, EventStore } from '#store/types/events.ts'
 import type { FilterReader, FilterStore } from '#store/types/filters.ts'
 import type { GapReader, GapStore } from '#store/types/gaps.ts'
 import type { InboundReader, InboundStore } from '#store/types/inbound.ts'
@@ -19,9 +19,12 @@ import type { OneTimeKeyReader, OneTimeKeyStore } from '#store/types/one-time-ke
 import type { OutboundReader, OutboundStore } from '#store/types/outbound.ts'
 import type { ProfileReader, ProfileStore } from '#store/types/profiles.ts'
 import type { ReceiptReader, ReceiptStore } from '#store/types/receipts.ts'
+import type { RemoteDeviceReader, RemoteDeviceStore } from '#store/types/remote-devices.ts'
 import type { RoomReader, RoomStore } from '#store/types/rooms.ts'
 import type { ServerKeyReader, ServerKeyStore } from '#store/types/server-keys.ts'
+import type { SharingReader } from '#store/types/sharing.ts'
 import type { StateReader, StateStore } from '#store/types/state.ts'
+import type { ToDeviceReader, ToDeviceStore } from '#store/types/to-device.ts'
 import type { UiaSessionReader, UiaSessionStore } from '#store/types/uia-sessions.ts'
 import type { UserReader, UserStore } from '#store/types/users.ts'
 
@@ -39,6 +42,8 @@ export type ReadTx = {
   readonly crossSigningKeys: CrossSigningKeyReader
   readonly keySignatures: KeySignatureReader
   readonly keyBackups: KeyBackupReader
+  readonly toDevice: ToDeviceReader
+  readonly remoteDevices: RemoteDeviceReader
   readonly profiles: ProfileReader
   readonly accountData: AccountDataReader
   readonly filters: FilterReader
@@ -49,6 +54,7 @@ export type ReadTx = {
   readonly gaps: GapReader
   readonly state: StateReader
   readonly memberships: MembershipReader
+  readonly sharing: SharingReader
   readonly receipts: ReceiptReader
   readonly serverKeys: ServerKeyReader
   readonly destinations: DestinationReader
@@ -70,6 +76,8 @@ export type Tx = {
   readonly crossSigningKeys: CrossSigningKeyStore
   readonly keySignatures: KeySignatureStore
   readonly keyBackups: KeyBackupStore
+  readonly toDevice: ToDeviceStore
+  readonly remoteDevices: RemoteDeviceStore
   readonly profiles: ProfileStore
   readonly accountData: AccountDataStore
   readonly filters: FilterStore
@@ -80,6 +88,7 @@ export type Tx = {
   readonly gaps: GapStore
   readonly state: StateStore
   readonly memberships: MembershipStore
+  readonly sharing: SharingReader
   readonly receipts: ReceiptStore
   readonly serverKeys: ServerKeyStore
   readonly destinations: DestinationStore
@@ -96,6 +105,8 @@ export interface Store extends AsyncDisposable {
    * effect outside of it, and may be run twice. A write inside a write would wait for itself.
    */
   write<T>(fn: (tx: Tx) => Promise<T>): Promise<T>
+  /** `write` of one append and nothing else: being data, it can be written in another thread. */
+  append(append: Append): Promise<Appended>
   /** The last stream position that this process knows to be committed. Costs nothing. */
   position(): number
   /**

@@ -1,4 +1,5 @@
 import type { ReadTx, Store, Tx } from '#store/store.ts'
+import type { Append, Appended } from '#store/types/events.ts'
 
 /** Nothing more happens to whoever waits for this: the process is dead. */
 const NEVER = new Promise<never>(() => {})
@@ -44,6 +45,10 @@ export class CrashingStore implements Store {
     const result = await this.#inner.read(fn)
     this.#use()
     return this.#isDead ? NEVER : result
+  }
+
+  append(append: Append): Promise<Appended> {
+    return this.write((tx) => tx.events.append(append))
   }
 
   async write<T>(fn: (tx: Tx) => Promise<T>): Promise<T> {

@@ -27,6 +27,7 @@ const POSTGRES = process.env['HEARTH_TEST_POSTGRES']
  */
 export function forEachDatabase(name: string, body: (test: DatabaseTest, dialect: DialectName) => void): void {
   describe(`${name} (sqlite)`, () => body(testWith(sqliteDatabase), 'sqlite'))
+  describe(`${name} (sqlite, appends in a thread)`, () => body(testWith(sqliteDatabase, true), 'sqlite'))
   if (POSTGRES === undefined) {
     describe(`${name} (postgres)`, { skip: 'PostgreSQL is NOT tested: HEARTH_TEST_POSTGRES is not set' }, () => {})
   } else {
@@ -42,7 +43,7 @@ export type DatabaseTest = (name: string, fn: (open: Open) => Promise<void>) => 
 
 type Database = { options: Open['options']; remove(): Promise<void> }
 
-function testWith(create: () => Promise<Database>): DatabaseTest {
+function testWith(create: () => Promise<Database>, appendThread = false): DatabaseTest {
   return (name, fn) => {
     it(name, async () => {
       const database = await create()
@@ -54,6 +55,7 @@ function testWith(create: () => Promise<Database>): DatabaseTest {
             serverName: 'hearth.example' as ServerName,
             clock: () => 1_700_000_000_000,
             log: QUIET_LOG,
+            appendThread,
           })
           stores.push(store)
           return store

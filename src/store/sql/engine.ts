@@ -1,8 +1,11 @@
 import type { ReadTx, Tx } from '#store/store.ts'
+import type { Append } from '#store/types/events.ts'
 
 /** A function that waits for its turn to write. */
 export type PendingWrite = {
   readonly fn: (tx: Tx) => Promise<unknown>
+  /** What `fn` does, where that is one append and nothing else. */
+  readonly append?: Append
   resolve(value: unknown): void
   reject(error: unknown): void
 }
@@ -18,6 +21,8 @@ export function settle(write: PendingWrite, outcome: Outcome): void {
 
 /** What SQLite and PostgreSQL each bring. */
 export interface Engine {
+  /** Whether a group of writes should be all appends, or have none. */
+  readonly writesAppendsApart: boolean
   /** Runs the functions in turn and settles each, all after the commit. Never two calls at once. */
   write(group: readonly PendingWrite[]): Promise<void>
   read<T>(fn: (tx: ReadTx) => Promise<T>): Promise<T>

@@ -6,12 +6,12 @@ const GROUP_WRITES_MAX = 64
 
 /** The queue of writes. Those that arrive in one turn of the event loop, or during a commit, share a transaction. */
 export class GroupCommit {
-  readonly #engine: Pick<Engine, 'write'>
+  readonly #engine: Pick<Engine, 'write' | 'writesAppendsApart'>
   #waiting: PendingWrite[] = []
   #running: Promise<void> | null = null
   #closed = false
 
-  constructor(engine: Pick<Engine, 'write'>) {
+  constructor(engine: Pick<Engine, 'write' | 'writesAppendsApart'>) {
     this.#engine = engine
   }
 
@@ -34,7 +34,7 @@ export class GroupCommit {
     while (this.#waiting.length > 0) {
       // After the input of this turn, so that its writes are all here, and the loop gets air between two groups.
       await new Promise((resolve) => setImmediate(resolve))
-      const group = this.#waiting.splice(0, GROUP_WRITES_MAX)
+      const group = this.#takeGroup()
       try {
         await this.#engine.write(group)
       } catch (error) {
@@ -43,5 +43,20 @@ export class GroupCommit {
       }
     }
     this.#running = null
+  }
+
+  /** Those that wait longest; where appends are written apart, of the kind of the first. */
+  #takeGroup(): PendingWrite[] {
+    const isApart = this.#engine.writesAppendsApart
+    const isAppend = this.#waiting[0]?.append !== undefined
+    const group: PendingWrite[] = []
+    const left: PendingWrite[] = []
+    for (const write of this.#waiting) {
+      const fits = !isApart || (write.append !== undefined) === isAppend
+      if (fits && group.length < GROUP_WRITES_MAX) group.push(write)
+      else left.push(write)
+    }
+    this.#waiting = left
+    return group
   }
 }

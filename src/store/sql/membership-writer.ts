@@ -7,6 +7,7 @@ import { perConnection } from '#store/sql/per-connection.ts'
 import { type JoinedChange, RoomServerWriter } from '#store/sql/room-server-writer.ts'
 import type { RowBatch } from '#store/sql/row-batch.ts'
 import type { Sql } from '#store/sql/sql.ts'
+import { UnsharedLists } from '#store/sql/unshared-lists.ts'
 import { userStore } from '#store/sql/users.ts'
 import type { EventNid } from '#store/types/events.ts'
 import type { Membership } from '#store/types/memberships.ts'
@@ -39,12 +40,14 @@ export class MembershipWriter {
   readonly #users: UserStore
   readonly #serverName: ServerName
   readonly #servers: RoomServerWriter
+  readonly #unshared: UnsharedLists
   readonly #standing
 
   constructor(sql: Sql) {
     this.#users = perConnection(sql, userStore)
     this.#serverName = sql.serverName
     this.#servers = new RoomServerWriter(sql)
+    this.#unshared = new UnsharedLists(sql)
     this.#standing = sql.prepare((db, p: { room: number; users: string }) =>
       db
         .selectFrom('memberships')
@@ -57,6 +60,7 @@ export class MembershipWriter {
   async write(room: RoomNid, changes: readonly MemberChange[], batch: RowBatch): Promise<MembershipCounts> {
     const counts = { join: 0, invite: 0, knock: 0, leave: 0, ban: 0 }
     const joins: JoinedChange[] = []
+    const departed: UserNid[] = []
     const members = new Map<number, UserNid>()
     const users = await this.#intern(changes)
     const standing = await this.#load(room, users)
@@ -76,6 +80,7 @@ export class MembershipWriter {
       if (membership === 'join') joins.push({ server: serverOf(userId as UserId), change: 1, position })
       else if (before?.membership === 'join') {
         joins.push({ server: serverOf(userId as UserId), change: -1, position })
+        departed.push(user)
       }
       batch.add(MEMBERSHIP_LOG, room, user, position, membershipNumber(membership), eventNid)
     }
@@ -88,6 +93,8 @@ export class MembershipWriter {
     await this.#servers.write(room, joins, batch)
     const local = joins.filter(({ server }) => server === this.#serverName)
     const localJoined = local.reduce((sum, { change }) => sum + change, 0)
+    await this.#unshared.departed(room, departed)
+    await this.#unshared.localChange(room, localJoined)
     return { joined: counts.join, invited: counts.invite, localJoined, members }
   }
 

@@ -7,6 +7,7 @@ import { PostgresConnection } from '#store/sql/postgres/connection.ts'
 import { PostgresEngine } from '#store/sql/postgres/engine.ts'
 import { News } from '#store/sql/postgres/news.ts'
 import { Positions, SqlStore } from '#store/sql/sql-store.ts'
+import { AppendWorker } from '#store/sql/sqlite/append-worker.ts'
 import { SqliteConnection } from '#store/sql/sqlite/connection.ts'
 import { SqliteEngine } from '#store/sql/sqlite/engine.ts'
 import { openWriter } from '#store/sql/sqlite/open.ts'
@@ -20,6 +21,11 @@ export type StoreOptions = {
   readonly serverName: ServerName
   readonly clock: () => number
   readonly log: StoreLog
+  /**
+   * Whether SQLite's appends are written in a thread of their own, as a server wants it. Without, what happens hangs on
+   * no thread's speed.
+   */
+  readonly appendThread?: boolean
 }
 
 /**
@@ -30,7 +36,7 @@ export function openStore(options: StoreOptions): Promise<Store> {
   return options.database === 'sqlite' ? openSqlite(options) : openPostgres(options)
 }
 
-async function openSqlite({ dataDir, serverName, clock, log }: StoreOptions): Promise<Store> {
+async function openSqlite({ dataDir, serverName, clock, log, appendThread }: StoreOptions): Promise<Store> {
   const positions = new Positions(log)
   const path = join(dataDir, 'hearth.db')
   const writer = openWriter(path)
@@ -38,7 +44,8 @@ async function openSqlite({ dataDir, serverName, clock, log }: StoreOptions): Pr
     const connection = new SqliteConnection(writer)
     await migrate(connection, MIGRATIONS, log)
     positions.reached(await storedPosition(connection))
-    return new SqlStore(new SqliteEngine(path, writer, { serverName, clock }, eventsOf(positions)), positions)
+    const appends = appendThread ? new AppendWorker(path, serverName) : null
+    return new SqlStore(new SqliteEngine(path, writer, appends, { serverName, clock }, eventsOf(positions)), positions)
   } catch (error) {
     writer.close()
     throw error

@@ -19,9 +19,11 @@ import type { OneTimeKeysTables } from '#store/sql/tables/one-time-keys.ts'
 import type { OutboundTables } from '#store/sql/tables/outbound.ts'
 import type { ProfilesTables } from '#store/sql/tables/profiles.ts'
 import type { ReceiptsTables } from '#store/sql/tables/receipts.ts'
+import type { RemoteDevicesTables } from '#store/sql/tables/remote-devices.ts'
 import type { RoomsTables } from '#store/sql/tables/rooms.ts'
 import type { ServerKeysTables } from '#store/sql/tables/server-keys.ts'
 import type { StateTables } from '#store/sql/tables/state.ts'
+import type { ToDeviceTables } from '#store/sql/tables/to-device.ts'
 import type { UiaSessionsTables } from '#store/sql/tables/uia-sessions.ts'
 import type { UsersTables } from '#store/sql/tables/users.ts'
 
@@ -42,6 +44,8 @@ export interface Schema
     LogTables,
     OneTimeKeysTables,
     ProfilesTables,
+    RemoteDevicesTables,
+    ToDeviceTables,
     UiaSessionsTables,
     UsersTables,
     CurrentStateTables,

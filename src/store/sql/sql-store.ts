@@ -2,6 +2,7 @@ import { StoreClosedError } from '#store/errors.ts'
 import type { Engine } from '#store/sql/engine.ts'
 import { GroupCommit } from '#store/sql/group-commit.ts'
 import type { ReadTx, Store, StoreLog, Tx } from '#store/store.ts'
+import type { Append, Appended } from '#store/types/events.ts'
 
 /** The positions that this process knows to be committed, and who wants to know. */
 export class Positions {
@@ -69,6 +70,13 @@ export class SqlStore implements Store {
   write<T>(fn: (tx: Tx) => Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       this.#writes.add({ fn, resolve: (value) => resolve(value as T), reject })
+    })
+  }
+
+  append(append: Append): Promise<Appended> {
+    return new Promise<Appended>((resolve, reject) => {
+      const fn = (tx: Tx) => tx.events.append(append)
+      this.#writes.add({ fn, append, resolve: (value) => resolve(value as Appended), reject })
     })
   }
 

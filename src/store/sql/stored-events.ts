@@ -1,3 +1,4 @@
+import { isMainThread } from 'node:worker_threads'
 import { LRUCache } from 'lru-cache'
 import type { Event } from '#core/event/event.ts'
 import { viewEvent } from '#core/event/parse-event.ts'
@@ -53,7 +54,8 @@ export type EventColumns = Pick<
 /** A parsed event, as of one redaction or none: what an older snapshot or another process has may differ in that. */
 type Cached = { readonly redactedBy: number | null; readonly event: Event; readonly bytes: number }
 
-const CACHE_BYTES_MAX = 64 * 1024 * 1024
+/** The thread that writes appends reads hardly any events. */
+const CACHE_BYTES_MAX = (isMainThread ? 64 : 1) * 1024 * 1024
 /** What parsed JSON takes in memory, by guess: so much for each character, and so much besides. */
 const BYTES_PER_CHARACTER = 4
 const EVENT_OVERHEAD_BYTES = 1000
@@ -83,6 +85,11 @@ export class StoredEvents {
   /** Notes an event, or its redacted form, that this transaction has written. */
   wrote(nid: EventNid, event: Event, redactedBy: EventNid | null, characters: number): void {
     this.#cache.wrote(nid, cached(event, redactedBy, characters))
+  }
+
+  /** Notes an event that another thread has written and committed. */
+  remember(nid: EventNid, event: Event, characters: number): void {
+    this.#cache.found(nid, cached(event, null, characters))
   }
 
   async #events(found: readonly EventColumns[]): Promise<Map<number, Event>> {
@@ -120,7 +127,7 @@ export function storedText(json: JsonObject): string {
 }
 
 /** What was checked when it came in isn't checked again. */
-function parseStored(text: string, rules: RoomVersionRules): JsonObject {
+export function parseStored(text: string, rules: RoomVersionRules): JsonObject {
   if (rules.strictCanonicalJson) return JSON.parse(text) as JsonObject
   return parseJsonText(text, { depthMax: EVENT_DEPTH_MAX, lossless: true }) as JsonObject
 }

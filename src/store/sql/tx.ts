@@ -18,11 +18,14 @@ import { oneTimeKeyStore } from '#store/sql/one-time-keys.ts'
 import { outboundStore } from '#store/sql/outbound.ts'
 import { profileStore } from '#store/sql/profiles.ts'
 import { receiptStore } from '#store/sql/receipts.ts'
+import { remoteDeviceStore } from '#store/sql/remote-devices.ts'
 import { roomStore } from '#store/sql/rooms.ts'
 import { serverKeyStore } from '#store/sql/server-keys.ts'
 import type { Session } from '#store/sql/session.ts'
+import { sharingReader } from '#store/sql/sharing.ts'
 import type { Sql } from '#store/sql/sql.ts'
 import { stateStore } from '#store/sql/state.ts'
+import { toDeviceStore } from '#store/sql/to-device.ts'
 import { uiaSessionStore } from '#store/sql/uia-sessions.ts'
 import { userStore } from '#store/sql/users.ts'
 import type { Tx } from '#store/store.ts'
@@ -43,6 +46,8 @@ const DOMAINS: { readonly [Name in Exclude<keyof Tx, 'position'>]: (sql: Sql) =>
   crossSigningKeys: crossSigningKeyStore,
   keySignatures: keySignatureStore,
   keyBackups: keyBackupStore,
+  toDevice: toDeviceStore,
+  remoteDevices: remoteDeviceStore,
   profiles: profileStore,
   accountData: accountDataStore,
   filters: filterStore,
@@ -53,6 +58,7 @@ const DOMAINS: { readonly [Name in Exclude<keyof Tx, 'position'>]: (sql: Sql) =>
   gaps: gapStore,
   state: stateStore,
   memberships: membershipStore,
+  sharing: sharingReader,
   receipts: receiptStore,
   serverKeys: serverKeyStore,
   destinations: destinationStore,

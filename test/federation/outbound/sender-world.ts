@@ -114,6 +114,10 @@ export async function senderWorld(): Promise<SenderWorld> {
         uses += 1
         return store.write(fn).finally(() => uses++)
       },
+      append: (append) => {
+        uses += 1
+        return store.append(append).finally(() => uses++)
+      },
       position: () => store.position(),
       onCommit: (listener) => store.onCommit(listener),
       [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { DuplicateTransactionError, type EventNid, StaleHeadError } from '#store/types/events.ts'
 import type { UserNid } from '#store/types/users.ts'
 import { forEachDatabase } from '#test/store/harness.ts'
-import { ALICE, appendCommand, BOB, RoomFixture } from '#test/store/rooms/room-fixture.ts'
+import { ALICE, BOB, RoomFixture } from '#test/store/rooms/room-fixture.ts'
 
 forEachDatabase('append', (test) => {
   test('what was appended is read back, by id, number and in another process', async (open) => {
@@ -85,7 +85,7 @@ forEachDatabase('append', (test) => {
     const room = await RoomFixture.create(store)
     await room.append(store, [room.state('m.room.create', '')])
     const late = { ...room.command([room.event()]), expectedHeadSeq: 0 }
-    await assert.rejects(appendCommand(store, late), StaleHeadError)
+    await assert.rejects(store.append(late), StaleHeadError)
     assert.equal(await store.read((tx) => tx.events.byId(late.events[0]!.event.eventId)), null)
     assert.equal(store.position(), 1)
   })
@@ -96,7 +96,7 @@ forEachDatabase('append', (test) => {
     const create = room.state('m.room.create', '')
     await room.append(store, [create])
     const [one, two] = [room.event({ prev: [create] }), room.event({ prev: [create], sender: BOB })]
-    const outcomes = await Promise.allSettled([one, two].map((event) => appendCommand(store, room.command([event]))))
+    const outcomes = await Promise.allSettled([one, two].map((event) => store.append(room.command([event]))))
     assert.equal(outcomes[0]!.status, 'fulfilled')
     assert.ok(outcomes[1]!.status === 'rejected' && outcomes[1]!.reason instanceof StaleHeadError)
     await store.read(async (tx) => {
@@ -118,11 +118,11 @@ forEachDatabase('append', (test) => {
     const { events } = await room.append(store, [{ event: first, transaction }])
     const again = room.command([{ event: room.event(), transaction }])
     await assert.rejects(
-      appendCommand(store, again),
+      store.append(again),
       (error) => error instanceof DuplicateTransactionError && error.eventId === first.eventId,
     )
     // Whatever the head is by then.
-    await assert.rejects(appendCommand(store, { ...again, expectedHeadSeq: 0 }), DuplicateTransactionError)
+    await assert.rejects(store.append({ ...again, expectedHeadSeq: 0 }), DuplicateTransactionError)
     const others = [
       { ...transaction, deviceId: 'TABLET' },
       { ...transaction, userNid: 8 as UserNid },
@@ -149,7 +149,7 @@ forEachDatabase('append', (test) => {
     const transaction = { userNid: 7 as UserNid, deviceId: 'PHONE', txnId: 'a' }
     const [one, two] = [room.event(), room.event()]
     const outcomes = await Promise.allSettled(
-      [one, two].map((event) => appendCommand(store, room.command([{ event, transaction }]))),
+      [one, two].map((event) => store.append(room.command([{ event, transaction }]))),
     )
     assert.equal(outcomes[0]!.status, 'fulfilled')
     const failure = outcomes[1]!.status === 'rejected' ? outcomes[1]!.reason : null
@@ -159,7 +159,7 @@ forEachDatabase('append', (test) => {
     room.headSeq = 1
     const inOne = [room.event(), room.event()].map((event) => ({ event, transaction: { ...transaction, txnId: 'b' } }))
     await assert.rejects(
-      appendCommand(store, room.command(inOne)),
+      store.append(room.command(inOne)),
       (error) => error instanceof DuplicateTransactionError && error.eventId === inOne[0]!.event.eventId,
     )
   })
@@ -189,7 +189,7 @@ forEachDatabase('append', (test) => {
       assert.equal(await tx.state.get(appended.stateId, 'org.example.lost', 'key'), appended.events[0]!.nid)
       throw new Error('changed my mind')
     })
-    const [outcome, appended] = await Promise.allSettled([attempt, appendCommand(store, room.command([kept]))])
+    const [outcome, appended] = await Promise.allSettled([attempt, store.append(room.command([kept]))])
     assert.equal(outcome.status, 'rejected')
     assert.ok(appended.status === 'fulfilled')
     // The numbers of what was taken back were given out again.
@@ -210,7 +210,7 @@ forEachDatabase('append', (test) => {
       )
     })
     const next = room.event({ auth: [lost] })
-    await assert.rejects(appendCommand(store, { ...room.command([next]), expectedHeadSeq: 2 }), /which is not stored/)
+    await assert.rejects(store.append({ ...room.command([next]), expectedHeadSeq: 2 }), /which is not stored/)
   })
 
   test('rejected and soft-failed events are kept with their reasons, and change nothing', async (open) => {

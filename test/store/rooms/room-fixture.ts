@@ -106,12 +106,9 @@ export class RoomFixture {
     return appended
   }
 
-  append(store: Store, events: readonly (Event | NewEventSpec)[], more: Partial<Append> = {}): Promise<Appended> {
-    return store.write((tx) => this.appendIn(tx, events, more))
+  async append(store: Store, events: readonly (Event | NewEventSpec)[], more: Partial<Append> = {}): Promise<Appended> {
+    const appended = await store.append(this.command(events, more))
+    this.headSeq = appended.headSeq
+    return appended
   }
-}
-
-/** One write that appends, for tests that want the room's answer and nothing else. */
-export function appendCommand(store: Store, append: Append): Promise<Appended> {
-  return store.write((tx) => tx.events.append(append))
 }

@@ -18,7 +18,9 @@ export type Committed = { readonly headSeq: number; readonly stateId: StateId }
  * @throws StaleHeadError, DuplicateTransactionError, with nothing written
  */
 export function commitDraft(store: Store, draft: RoomDraft, headSeq: number): Promise<Committed | null> {
-  return store.write((tx) => appendDraft(tx, draft, draft.roomNid, headSeq))
+  const { events, sideWrites, roomNid } = draft
+  if (sideWrites.length === 0) return store.append({ roomNid, expectedHeadSeq: headSeq, events })
+  return store.write((tx) => appendDraft(tx, draft, roomNid, headSeq))
 }
 
 /** Writes a new room, its row and all that is in its draft, as a part of a write. */

@@ -18,9 +18,11 @@ import { oneTimeKeysTables } from '#store/migrations/0001/one-time-keys.ts'
 import { outboundTables } from '#store/migrations/0001/outbound.ts'
 import { profilesTables } from '#store/migrations/0001/profiles.ts'
 import { receiptsTables } from '#store/migrations/0001/receipts.ts'
+import { remoteDevicesTables } from '#store/migrations/0001/remote-devices.ts'
 import { roomsTables } from '#store/migrations/0001/rooms.ts'
 import { serverKeysTables } from '#store/migrations/0001/server-keys.ts'
 import { stateTables } from '#store/migrations/0001/state.ts'
+import { toDeviceTables } from '#store/migrations/0001/to-device.ts'
 import { uiaSessionsTables } from '#store/migrations/0001/uia-sessions.ts'
 import { usersTables } from '#store/migrations/0001/users.ts'
 import type { Ddl, DomainTables } from '#store/migrations/ddl.ts'
@@ -40,6 +42,8 @@ const DOMAINS: readonly DomainTables[] = [
   crossSigningKeysTables,
   keySignaturesTables,
   keyBackupsTables,
+  toDeviceTables,
+  remoteDevicesTables,
   uiaSessionsTables,
   profilesTables,
   accountDataTables,

@@ -26,6 +26,7 @@ class SpoiltGroup extends Error {}
  * before left it.
  */
 export class PostgresEngine implements Engine {
+  readonly writesAppendsApart = false
   readonly #writer: Link<Over<Tx>>
   readonly #readers: readonly Link<Over<ReadTx>>[]
   readonly #pool: Pool<Link<Over<ReadTx>>>

@@ -1,64 +1,72 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { type Engine, type EngineEvents, type Outcome, type PendingWrite, settle } from '#store/sql/engine.ts'
+import { type Engine, type EngineEvents, type PendingWrite, settle } from '#store/sql/engine.ts'
+import { perConnection } from '#store/sql/per-connection.ts'
 import { Pool } from '#store/sql/pool.ts'
 import { Session, type Shared, type Surroundings } from '#store/sql/session.ts'
+import { type SentAppend, sentAppend } from '#store/sql/sqlite/append-messages.ts'
+import type { AppendWorker } from '#store/sql/sqlite/append-worker.ts'
 import { SqliteConnection } from '#store/sql/sqlite/connection.ts'
 import { openReader } from '#store/sql/sqlite/open.ts'
+import { type GroupOutcome, WriteConnection } from '#store/sql/sqlite/write-connection.ts'
+import { storedEvents } from '#store/sql/stored-events.ts'
 import { transactionOver } from '#store/sql/tx.ts'
-import type { ReadTx, Tx } from '#store/store.ts'
+import type { ReadTx } from '#store/store.ts'
+import type { Append, Appended } from '#store/types/events.ts'
 
 const READERS = 4
 
-type Open<T> = {
-  readonly database: DatabaseSync
-  readonly connection: SqliteConnection
-  readonly session: Session
-  readonly tx: T
-}
+type Reader = { readonly database: DatabaseSync; readonly session: Session; readonly tx: ReadTx }
 
-/** One connection that writes, several that read, each read in a transaction of its own for the snapshot. */
+/**
+ * One connection that writes functions, one in a thread of its own that writes appends, several that read, each read in
+ * a transaction of its own for the snapshot.
+ */
 export class SqliteEngine implements Engine {
-  readonly #writer: Open<Tx>
-  readonly #readers: readonly Open<ReadTx>[]
-  readonly #pool: Pool<Open<ReadTx>>
+  readonly #writer: WriteConnection
+  readonly #appends: AppendWorker | null
+  readonly #clock: () => number
+  readonly #readers: readonly Reader[]
+  readonly #pool: Pool<Reader>
   readonly #events: EngineEvents
 
-  /** @param writer already migrated */
-  constructor(path: string, writer: DatabaseSync, surroundings: Surroundings, events: EngineEvents) {
+  /**
+   * @param writer already migrated
+   * @param appends null: appends are written in this thread, like all else
+   */
+  constructor(
+    path: string,
+    writer: DatabaseSync,
+    appends: AppendWorker | null,
+    surroundings: Surroundings,
+    events: EngineEvents,
+  ) {
     const shared: Shared = new Map()
-    const open = (database: DatabaseSync, writable: boolean) => {
-      const connection = new SqliteConnection(database)
-      const session = new Session(connection, { ...surroundings, shared, writable })
-      return { database, connection, session, tx: transactionOver(session) }
-    }
-    this.#writer = open(writer, true)
-    this.#readers = Array.from({ length: READERS }, () => open(openReader(path), false))
+    this.#writer = new WriteConnection(writer, surroundings, shared)
+    this.#appends = appends
+    this.#clock = surroundings.clock
+    this.#readers = Array.from({ length: READERS }, () => {
+      const database = openReader(path)
+      const session = new Session(new SqliteConnection(database), { ...surroundings, shared, writable: false })
+      return { database, session, tx: transactionOver(session) }
+    })
     this.#pool = new Pool(this.#readers)
     this.#events = events
   }
 
+  get writesAppendsApart(): boolean {
+    return this.#appends !== null
+  }
+
   async write(group: readonly PendingWrite[]): Promise<void> {
-    const { database, connection, session } = this.#writer
-    let outcomes: Outcome[]
-    let position: number | null
+    let done: GroupOutcome
     try {
-      await connection.beginWrite()
-      session.begin()
-      outcomes = []
-      for (const { fn } of group) outcomes.push(await this.#inSavepoint(fn))
-      const last = session.writeBack()
-      if (last !== null) database.exec(last.text)
-      database.exec('COMMIT')
-      position = last?.position ?? null
+      done = await this.#run(group)
     } catch (error) {
-      if (database.isTransaction) database.exec('ROLLBACK')
-      session.rolledBack()
       for (const write of group) write.reject(error)
       return
     }
-    session.committed()
-    for (const [i, write] of group.entries()) settle(write, outcomes[i]!)
-    if (position !== null) this.#events.committed(position)
+    for (const [i, write] of group.entries()) settle(write, done.outcomes[i]!)
+    if (done.position !== null) this.#events.committed(done.position)
   }
 
   read<T>(fn: (tx: ReadTx) => Promise<T>): Promise<T> {
@@ -75,24 +83,27 @@ export class SqliteEngine implements Engine {
   }
 
   async close(): Promise<void> {
+    await this.#appends?.close()
     for (const { database } of this.#readers) database.close()
-    this.#writer.database.close()
+    this.#writer.close()
   }
 
-  /** @throws when SQLite itself took the whole transaction back, as it does when the disk is full */
-  async #inSavepoint(fn: (tx: Tx) => Promise<unknown>): Promise<Outcome> {
-    const { database, session, tx } = this.#writer
-    const mark = session.mark()
-    database.exec('SAVEPOINT one')
-    try {
-      const value = await fn(tx)
-      database.exec('RELEASE one')
-      return { ok: true, value }
-    } catch (error) {
-      if (!database.isTransaction) throw error
-      database.exec('ROLLBACK TO one; RELEASE one')
-      session.rolledBackTo(mark)
-      return { ok: false, error }
+  async #run(group: readonly PendingWrite[]): Promise<GroupOutcome> {
+    const appends = group.flatMap(({ append }) => append ?? [])
+    if (this.#appends === null || appends.length === 0) return this.#writer.run(group.map(({ fn }) => fn))
+    const sent = appends.map(sentAppend)
+    const done = await this.#appends.run(sent, this.#clock())
+    for (const [i, outcome] of done.outcomes.entries()) {
+      if (outcome.ok) this.#remember(appends[i]!, sent[i]!, outcome.value as Appended)
+    }
+    return done
+  }
+
+  /** Readers want what was written last; parsing it once more would be a waste. */
+  #remember(append: Append, sent: SentAppend, appended: Appended): void {
+    const stored = perConnection(this.#readers[0]!.session, storedEvents)
+    for (const [i, { nid }] of appended.events.entries()) {
+      stored.remember(nid, append.events[i]!.event, sent.events[i]!.event.text.length)
     }
   }
 }

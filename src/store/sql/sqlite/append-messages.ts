@@ -1,0 +1,83 @@
+/** Appends and their outcomes as they travel between the event loop's thread and the one that writes them. */
+import type { Event } from '#core/event/event.ts'
+import { viewEvent } from '#core/event/parse-event.ts'
+import type { EventId } from '#core/ids.ts'
+import { ROOM_VERSIONS } from '#core/room-versions.ts'
+import type { Outcome } from '#store/sql/engine.ts'
+import { parseStored, storedText } from '#store/sql/stored-events.ts'
+import { type Append, DuplicateTransactionError, type NewEvent, StaleHeadError } from '#store/types/events.ts'
+
+/** An event's views are made anew from its text on the other side: that costs less than copying them. */
+type SentEvent = { readonly eventId: EventId; readonly version: string; readonly text: string }
+type SentNewEvent = Omit<NewEvent, 'event' | 'redaction'> & {
+  readonly event: SentEvent
+  readonly redaction?: Omit<NonNullable<NewEvent['redaction']>, 'redacted'> & { readonly redacted: SentEvent }
+}
+export type SentAppend = Omit<Append, 'events'> & { readonly events: readonly SentNewEvent[] }
+
+/** What the thread is asked to do; null: to close the database and end. */
+export type AppendRequest = { readonly now: number; readonly appends: readonly SentAppend[] } | null
+
+export type SentError = { readonly name: string; readonly message: string; readonly eventId?: EventId }
+export type SentOutcome =
+  | { readonly ok: true; readonly value: unknown }
+  | { readonly ok: false; readonly error: SentError }
+/** What came of a request: as `GroupOutcome`, or why nothing of it was done. */
+export type AppendAnswer =
+  | { readonly outcomes: readonly SentOutcome[]; readonly position: number | null }
+  | { readonly failure: SentError }
+
+export function sentAppend({ events, ...append }: Append): SentAppend {
+  return {
+    ...append,
+    events: events.map(({ event, redaction, ...rest }) => ({
+      ...rest,
+      event: sentEvent(event),
+      ...(redaction && { redaction: { target: redaction.target, redacted: sentEvent(redaction.redacted) } }),
+    })),
+  }
+}
+
+export function receivedAppend({ events, ...append }: SentAppend): Append {
+  return {
+    ...append,
+    events: events.map(({ event, redaction, ...rest }) => ({
+      ...rest,
+      event: receivedEvent(event),
+      ...(redaction && { redaction: { target: redaction.target, redacted: receivedEvent(redaction.redacted) } }),
+    })),
+  }
+}
+
+export function sentOutcome(outcome: Outcome): SentOutcome {
+  return outcome.ok ? outcome : { ok: false, error: sentError(outcome.error) }
+}
+
+export function receivedOutcome(outcome: SentOutcome): Outcome {
+  return outcome.ok ? outcome : { ok: false, error: receivedError(outcome.error) }
+}
+
+/** Structured cloning would keep neither an error's class nor its members. */
+export function sentError(error: unknown): SentError {
+  if (error instanceof DuplicateTransactionError) {
+    return { name: error.name, message: error.message, eventId: error.eventId }
+  }
+  return error instanceof StaleHeadError
+    ? { name: error.name, message: error.message }
+    : { name: 'Error', message: error instanceof Error ? (error.stack ?? error.message) : String(error) }
+}
+
+export function receivedError({ name, message, eventId }: SentError): Error {
+  if (eventId !== undefined) return new DuplicateTransactionError(eventId)
+  return name === 'StaleHeadError' ? new StaleHeadError(message) : new Error(message)
+}
+
+function sentEvent({ eventId, rules, json }: Event): SentEvent {
+  return { eventId, version: rules.version, text: storedText(json) }
+}
+
+function receivedEvent({ eventId, version, text }: SentEvent): Event {
+  const rules = ROOM_VERSIONS.get(version)
+  if (rules === undefined) throw new Error(`No room version ${version}`)
+  return viewEvent(parseStored(text, rules), rules, eventId)
+}

@@ -1,0 +1,51 @@
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
+import type { ServerName } from '#core/ids.ts'
+import {
+  type AppendAnswer,
+  type AppendRequest,
+  receivedError,
+  receivedOutcome,
+  type SentAppend,
+} from '#store/sql/sqlite/append-messages.ts'
+import type { GroupOutcome } from '#store/sql/sqlite/write-connection.ts'
+
+/**
+ * A thread that writes appends over a connection of its own, so that neither their statements nor the wait for the disk
+ * hold the event loop. Its caller sees to it that nothing else writes meanwhile. An error that the thread doesn't expect
+ * ends the process, as it would in this one.
+ */
+export class AppendWorker {
+  readonly #worker: Worker
+  #answered: (answer: AppendAnswer) => void = () => {}
+
+  /** @param path of a database that is migrated */
+  constructor(path: string, serverName: ServerName) {
+    this.#worker = new Worker(new URL('./append-thread.ts', import.meta.url), { workerData: { path, serverName } })
+    this.#worker.on('message', (answer: AppendAnswer) => this.#answered(answer))
+  }
+
+  /**
+   * Writes the appends in turn in one transaction. Never two calls at once.
+   * @param now milliseconds: the time that the writes take place at
+   * @throws when nothing of it was done
+   */
+  async run(appends: readonly SentAppend[], now: number): Promise<GroupOutcome> {
+    const answer = await new Promise<AppendAnswer>((resolve) => {
+      this.#answered = resolve
+      this.#ask({ now, appends })
+    })
+    if ('failure' in answer) throw receivedError(answer.failure)
+    return { outcomes: answer.outcomes.map(receivedOutcome), position: answer.position }
+  }
+
+  async close(): Promise<void> {
+    const ended = once(this.#worker, 'exit')
+    this.#ask(null)
+    await ended
+  }
+
+  #ask(request: AppendRequest): void {
+    this.#worker.postMessage(request)
+  }
+}
