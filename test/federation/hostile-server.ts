@@ -2,12 +2,13 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { createServer, request as httpsRequest, type Server } from 'node:https'
+import { Agent, createServer, request as httpsRequest, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { encodeBase64 } from '#core/crypto.ts'
 import { type Signer, signerFromSeed, signJson } from '#core/event/sign.ts'
 import type { ServerName, UserId } from '#core/ids.ts'
 import { canonicalJson } from '#core/json/canonical.ts'
+import { EVENT_DEPTH_MAX, parseJson } from '#core/json/parse.ts'
 import type { JsonObject, JsonValue } from '#core/json/value.ts'
 import type { TestCa } from '#test/federation/harness/test-ca.ts'
 
@@ -42,6 +43,9 @@ export type Disguise = {
   readonly authorization?: string | null
 }
 
+/** JSON; or text and bytes, which are sent as they are. */
+export type RequestBody = JsonValue | string | Uint8Array
+
 export class HostileServer implements AsyncDisposable {
   readonly serverName: ServerName
   readonly signer: Signer
@@ -50,6 +54,7 @@ export class HostileServer implements AsyncDisposable {
   readonly #ca: TestCa
   readonly #server: Server
   readonly #handlers: { readonly method: string; readonly pattern: string; readonly handle: Handler }[] = []
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: 64 })
   #transactions = 0
 
   private constructor(serverName: string, ca: TestCa) {
@@ -95,14 +100,12 @@ export class HostileServer implements AsyncDisposable {
   }
 
   /** One signed request. */
-  request(
-    target: Target,
-    method: string,
-    uri: string,
-    body?: JsonValue | string,
-    disguise: Disguise = {},
-  ): Promise<Reply> {
-    const authorization = disguise.authorization ?? this.#authorization(target, method, uri, body, disguise)
+  request(target: Target, method: string, uri: string, body?: RequestBody, disguise: Disguise = {}): Promise<Reply> {
+    const bytes =
+      body instanceof Uint8Array
+        ? body
+        : Buffer.from(body === undefined ? '' : typeof body === 'string' ? body : JSON.stringify(body))
+    const authorization = disguise.authorization ?? this.#authorization(target, method, uri, bytes, disguise)
     const [host, port] = target.federationAddress.split(':') as [string, string]
     return new Promise((resolve, reject) => {
       const request = httpsRequest({
@@ -112,7 +115,7 @@ export class HostileServer implements AsyncDisposable {
         method,
         path: uri,
         ca: this.#ca.cert,
-        agent: false,
+        agent: this.#agent,
         headers: {
           host: target.serverName,
           'content-type': 'application/json',
@@ -127,7 +130,7 @@ export class HostileServer implements AsyncDisposable {
           resolve({ status: response.statusCode ?? 0, body: readJson(Buffer.concat(chunks).toString()) })
         })
       })
-      request.end(body === undefined ? '' : typeof body === 'string' ? body : JSON.stringify(body))
+      request.end(bytes)
     })
   }
 
@@ -152,15 +155,16 @@ export class HostileServer implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#agent.destroy()
     this.#server.closeAllConnections()
     await new Promise((resolve) => this.#server.close(resolve))
   }
 
-  #authorization(target: Target, method: string, uri: string, body: JsonValue | undefined, disguise: Disguise): string {
+  #authorization(target: Target, method: string, uri: string, bytes: Uint8Array, disguise: Disguise): string {
     const signer = disguise.signer ?? this.signer
     const origin = disguise.origin ?? this.serverName
     const destination = disguise.destination ?? target.serverName
-    const content = typeof body === 'string' ? readJson(body) : body
+    const content = signedContent(bytes)
     const text = canonicalJson({ method, uri, origin, destination, ...(content === undefined ? {} : { content }) })
     const parameters = { origin, destination, key: signer.keyId, sig: signer.sign(text) }
     return `X-Matrix ${Object.entries(parameters)
@@ -189,6 +193,15 @@ export class HostileServer implements AsyncDisposable {
       old_verify_keys: {},
     }
     return signJson(json, this.signer)
+  }
+}
+
+/** What the signature covers of a body; nothing where it is no JSON that could be signed. */
+function signedContent(bytes: Uint8Array): JsonValue | undefined {
+  try {
+    return bytes.length === 0 ? undefined : parseJson(bytes, { depthMax: EVENT_DEPTH_MAX, lossless: true })
+  } catch {
+    return undefined
   }
 }
 

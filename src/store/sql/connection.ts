@@ -36,6 +36,11 @@ export function isPlainQuery(text: string): boolean {
   return QUERY_WORDS.test(text)
 }
 
+/** Whether both databases can hold a text. */
+export function isStorableText(text: string): boolean {
+  return !text.includes('\0') && text.isWellFormed()
+}
+
 /**
  * Checks a parameter and gives it the one form that both databases store alike. Whole numbers become bigints, since
  * node:sqlite binds every number as a floating-point value.
@@ -45,7 +50,7 @@ export function isPlainQuery(text: string): boolean {
 export function parameterValue(value: unknown): string | number | bigint | null | Uint8Array {
   switch (typeof value) {
     case 'string':
-      if (value.includes('\0') || !value.isWellFormed()) throw new UnstorableTextError()
+      if (!isStorableText(value)) throw new UnstorableTextError()
       return value
     case 'number':
       if (Number.isSafeInteger(value)) return BigInt(value)

@@ -1,7 +1,7 @@
 import { stateMapKey } from '#core/event/event.ts'
 import { lru } from '#store/lru.ts'
 import { CommittedCache } from '#store/sql/committed-cache.ts'
-import { integerList } from '#store/sql/connection.ts'
+import { integerList, isStorableText } from '#store/sql/connection.ts'
 import type { Sql } from '#store/sql/sql.ts'
 import type { StateKeyNid } from '#store/types/state.ts'
 
@@ -39,6 +39,8 @@ export class StateKeys {
   async nid(type: string, stateKey: string): Promise<StateKeyNid | null> {
     const cached = this.#nids.get(stateMapKey(type, stateKey))
     if (cached !== undefined) return cached
+    // Others' events may cite a state key that no event can have.
+    if (!isStorableText(type) || !isStorableText(stateKey)) return null
     const row = await this.#nidOf.get({ type, stateKey })
     if (row === undefined) return null
     this.#nids.found(stateMapKey(type, stateKey), row.nid as StateKeyNid)
