@@ -80,7 +80,7 @@ export class MembershipWriter {
       if (membership === 'join') joins.push({ server: serverOf(userId as UserId), change: 1, position })
       else if (before?.membership === 'join') {
         joins.push({ server: serverOf(userId as UserId), change: -1, position })
-        departed.push(user)
+        if (serverOf(userId as UserId) !== this.#serverName) departed.push(user)
       }
       batch.add(MEMBERSHIP_LOG, room, user, position, membershipNumber(membership), eventNid)
     }

@@ -1,0 +1,67 @@
+import { integerList } from '#store/sql/connection.ts'
+import { logKindNumber } from '#store/sql/log.ts'
+import { membershipNumber } from '#store/sql/membership-numbers.ts'
+import type { Sql } from '#store/sql/sql.ts'
+import type { RoomNid } from '#store/types/rooms.ts'
+import type { SharingReader } from '#store/types/sharing.ts'
+import type { UserNid } from '#store/types/users.ts'
+
+const JOIN = membershipNumber('join')
+const EVENT = logKindNumber('event')
+
+/**
+ * All questions begin with the few users or rooms that they are about, and look the others up one by one: their cost
+ * doesn't depend on how many users somebody shares rooms with.
+ */
+export function sharingReader(sql: Sql): SharingReader {
+  const given = sql.dialect === 'sqlite' ? 'json_each(?) AS c' : 'json_array_elements_text(?::json) AS c (value)'
+  const candidate = sql.dialect === 'sqlite' ? 'c.value' : 'c.value::bigint'
+  const joinedRoom = `SELECT 1 FROM memberships AS theirs WHERE theirs.user_nid = ${candidate} AND theirs.membership = ${JOIN}`
+  const ownJoined = `SELECT 1 FROM memberships AS own
+     WHERE own.user_nid = ? AND own.room_nid = theirs.room_nid AND own.membership = ${JOIN}`
+  const each = (condition: string) => `SELECT ${candidate} AS user_nid FROM ${given} WHERE EXISTS (${condition})`
+  const withUser = each(`${joinedRoom} AND EXISTS (${ownJoined})`)
+  const withUserSince = each(`${joinedRoom} AND theirs.since <= ? AND EXISTS (${ownJoined} AND own.since <= ?)`)
+  const withAnyone = each(
+    `${joinedRoom} AND EXISTS (SELECT 1 FROM rooms WHERE rooms.nid = theirs.room_nid AND rooms.local_joined > 0)`,
+  )
+  // CROSS JOIN keeps SQLite from beginning with the other members.
+  const newMemberships = `SELECT theirs.room_nid, theirs.user_nid
+    FROM memberships AS own CROSS JOIN memberships AS theirs
+    WHERE own.user_nid = ? AND own.membership = ${JOIN} AND theirs.room_nid = own.room_nid
+      AND theirs.membership IN (0, 1, 2, 3, 4) AND theirs.since > ? AND theirs.user_nid <> own.user_nid`
+  const logged = `SELECT DISTINCT room_nid, user_nid FROM log
+    WHERE position > ? AND position <= ? AND kind = ${EVENT} AND user_nid IS NOT NULL`
+  const wasJoined = `m.position <= ? AND m.membership = ${JOIN} AND NOT EXISTS (
+      SELECT 1 FROM membership_log AS later WHERE later.room_nid = m.room_nid AND later.user_nid = m.user_nid
+        AND later.position > m.position AND later.position <= ?)`
+  const joinedAt = `SELECT m.user_nid FROM membership_log AS m WHERE m.room_nid = ? AND ${wasJoined}`
+  const joinedAtOf = `SELECT ${candidate} AS user_nid FROM ${given} WHERE EXISTS (
+      SELECT 1 FROM membership_log AS m WHERE m.user_nid = ${candidate} AND m.room_nid = ? AND ${wasJoined})`
+  const localMembers = `SELECT memberships.user_nid FROM memberships
+    WHERE room_nid = ? AND membership = ${JOIN}
+      AND EXISTS (SELECT 1 FROM accounts WHERE accounts.user_nid = memberships.user_nid)
+    ORDER BY memberships.user_nid`
+
+  const users = async (text: string, parameters: readonly (number | string)[]) =>
+    (await sql.all<{ user_nid: number }>(text, parameters)).map((row) => row.user_nid as UserNid)
+  const pairs = async (text: string, parameters: readonly number[]) =>
+    (await sql.all<{ room_nid: number; user_nid: number }>(text, parameters)).map((row) => ({
+      roomNid: row.room_nid as RoomNid,
+      userNid: row.user_nid as UserNid,
+    }))
+
+  return {
+    withUser: (user, candidates) => users(withUser, [integerList(candidates), user]),
+    withUserSince: (user, candidates, position) =>
+      users(withUserSince, [integerList(candidates), position, user, position]),
+    withAnyone: (candidates) => users(withAnyone, [integerList(candidates)]),
+    newMemberships: (user, after) => pairs(newMemberships, [user, after]),
+    loggedMemberships: (from, to) => pairs(logged, [from, to]),
+    joinedAt: (room, position, candidates) =>
+      candidates === undefined
+        ? users(joinedAt, [room, position, position])
+        : users(joinedAtOf, [integerList(candidates), room, position, position]),
+    localMembers: (room) => users(localMembers, [room]),
+  }
+}

@@ -1,0 +1,87 @@
+import { logStore } from '#store/sql/log.ts'
+import { perConnection } from '#store/sql/per-connection.ts'
+import { insertInto, RowBatch } from '#store/sql/row-batch.ts'
+import type { Sql } from '#store/sql/sql.ts'
+import { ALL_DEVICES, type ToDeviceStore } from '#store/types/to-device.ts'
+
+const MESSAGE = insertInto('to_device_messages', {
+  user_nid: 'integer',
+  device_id: 'text',
+  position: 'integer',
+  event: 'text',
+})
+
+export function toDeviceStore(sql: Sql): ToDeviceStore {
+  const log = perConnection(sql, logStore)
+  const waiting = sql.prepare((db, p: { user: number; device: string; to: number; limit: number }) =>
+    db
+      .selectFrom('to_device_messages')
+      .select(['position', 'event'])
+      .where('user_nid', '=', p.user)
+      .where('device_id', '=', p.device)
+      .where('position', '<=', p.to)
+      .orderBy('position')
+      .limit(p.limit),
+  )
+  const devicesOf = sql.prepare((db, p: { user: number }) =>
+    db.selectFrom('devices').select('device_id').where('user_nid', '=', p.user).orderBy('device_id'),
+  )
+  const acknowledge = sql.prepare((db, p: { user: number; device: string; upTo: number }) =>
+    db
+      .deleteFrom('to_device_messages')
+      .where('user_nid', '=', p.user)
+      .where('device_id', '=', p.device)
+      .where('position', '<=', p.upTo),
+  )
+
+  return {
+    async waiting(user, deviceId, to, limit) {
+      const rows = await waiting.all({ user, device: deviceId, to, limit })
+      return rows.map(({ position, event }) => ({ position, event: JSON.parse(event) }))
+    },
+
+    async put(user, messages) {
+      const forOthers = messages.get(ALL_DEVICES)
+      const due = (await devicesOf.all({ user })).flatMap(({ device_id: deviceId }) => {
+        const event = messages.get(deviceId) ?? forOthers
+        return event === undefined ? [] : { deviceId, event }
+      })
+      if (due.length === 0) return null
+      const position = await log.append('to_device', { userNid: user })
+      const batch = new RowBatch()
+      for (const { deviceId, event } of due) batch.add(MESSAGE, user, deviceId, position, JSON.stringify(event))
+      await batch.write(sql)
+      return position
+    },
+
+    async acknowledge(user, deviceId, upTo) {
+      await acknowledge.run({ user, device: deviceId, upTo })
+    },
+
+    async addTransaction({ userNid, deviceId, eventType, txnId }) {
+      const added = await sql.run(
+        `INSERT INTO to_device_transactions (user_nid, device_id, event_type, txn_id, ts) VALUES (?, ?, ?, ?, ?)
+         ON CONFLICT (user_nid, device_id, event_type, txn_id) DO NOTHING`,
+        [userNid, deviceId, eventType, txnId, sql.clock()],
+      )
+      return added > 0
+    },
+
+    async forgetTransactions(before) {
+      await sql.run('DELETE FROM to_device_transactions WHERE ts < ?', [before])
+    },
+
+    async addMessageId(origin, messageId) {
+      const added = await sql.run(
+        `INSERT INTO to_device_message_ids (server, message_id, ts) VALUES (?, ?, ?)
+         ON CONFLICT (server, message_id) DO NOTHING`,
+        [origin, messageId, sql.clock()],
+      )
+      return added > 0
+    },
+
+    async forgetMessageIds(before) {
+      await sql.run('DELETE FROM to_device_message_ids WHERE ts < ?', [before])
+    },
+  }
+}
