@@ -15,6 +15,7 @@ import { Metrics } from '#kit/metrics.ts'
 import type { Services } from '#kit/services.ts'
 import { type AccountSettings, accountServices } from '#services/accounts/account-services.ts'
 import type { RandomBytes } from '#services/accounts/secrets.ts'
+import { e2eeServices } from '#services/e2ee/e2ee-services.ts'
 import type { FederationSettings } from '#services/federation/federation-link.ts'
 import { federationServices } from '#services/federation/federation-services.ts'
 import type { CheckSignature } from '#services/federation/keys/event-verifier.ts'
@@ -84,6 +85,7 @@ export async function openServices(config: Config, surroundings: Surroundings): 
   const settings = accountSettings(config)
   const accounts = accountServices({ store, limiter, clock, randomBytes, onError, settings })
   opened.defer(() => accounts.sessions.stop())
+  const e2ee = e2eeServices({ store, serverName: serverName as ServerName })
   const rooms = new RoomServices({
     store,
     signer,
@@ -123,7 +125,7 @@ export async function openServices(config: Config, surroundings: Surroundings): 
   opened.defer(() => federation.close())
   senderMetrics(metrics, federation.sender)
   const own = { clock, config, federation, limiter, metrics, rooms, serverLimiter }
-  const services: Services = { ...own, ...accounts, ...reading }
+  const services: Services = { ...own, ...accounts, ...e2ee, ...reading }
   const ending = opened.move()
   return { services, [Symbol.asyncDispose]: () => ending.disposeAsync() }
 }

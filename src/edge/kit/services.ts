@@ -1,6 +1,7 @@
 import type { Config } from '#config/schema.ts'
 import type { Metrics } from '#kit/metrics.ts'
 import type { AccountServices } from '#services/accounts/account-services.ts'
+import type { E2eeServices } from '#services/e2ee/e2ee-services.ts'
 import type { FederationServices } from '#services/federation/federation-services.ts'
 import type { RateLimiter } from '#services/rate-limiter.ts'
 import type { ReadingServices } from '#services/reading-services.ts'
@@ -11,7 +12,7 @@ import type { ServerLimiter } from '#services/server-limiter.ts'
  * What endpoints can reach: one line a service, given by the composition root (`src/server.ts`). A handler takes only
  * those it uses out of it: `handle({ caller }, { accountData })`.
  */
-export interface Services extends AccountServices, ReadingServices {
+export interface Services extends AccountServices, E2eeServices, ReadingServices {
   readonly clock: () => number
   readonly config: Config
   readonly federation: FederationServices

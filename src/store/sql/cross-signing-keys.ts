@@ -33,8 +33,10 @@ export function crossSigningKeyStore(sql: Sql): CrossSigningKeyStore {
       )
     },
 
-    async deleteAll(user) {
-      await sql.run('DELETE FROM cross_signing_keys WHERE user_nid = ?', [user])
+    async delete(user, usages) {
+      for (const usage of usages) {
+        await sql.run('DELETE FROM cross_signing_keys WHERE user_nid = ? AND usage = ?', [user, usage])
+      }
     },
   }
 }

@@ -21,5 +21,5 @@ export interface CrossSigningKeyReader {
 export interface CrossSigningKeyStore extends CrossSigningKeyReader {
   /** Adds or replaces. The caller records the change of the user's device list (`tx.devices`). */
   put(key: CrossSigningKeyRow): Promise<void>
-  deleteAll(user: UserNid): Promise<void>
+  delete(user: UserNid, usages: readonly CrossSigningUsage[]): Promise<void>
 }

@@ -8,6 +8,7 @@ export const UIA_FLOWS = {
   deactivateAccount: [['m.login.password']],
   deleteDevice: [['m.login.password']],
   deleteDevices: [['m.login.password']],
+  uploadCrossSigningKeys: [['m.login.password']],
 } as const satisfies Readonly<Record<string, readonly UiaFlow[]>>
 
 export type UiaOperation = keyof typeof UIA_FLOWS

@@ -1,0 +1,41 @@
+import type { ServerName } from '#core/ids.ts'
+import { CrossSigning } from '#services/e2ee/cross-signing.ts'
+import { DeviceKeys } from '#services/e2ee/device-keys.ts'
+import { KeyBackup } from '#services/e2ee/key-backup.ts'
+import { KeyClaims } from '#services/e2ee/key-claims.ts'
+import { KeyQueries } from '#services/e2ee/key-queries.ts'
+import { KeySignatures } from '#services/e2ee/key-signatures.ts'
+import type { RemoteKeys } from '#services/e2ee/remote-keys.ts'
+import type { Store } from '#store/store.ts'
+
+/** What end-to-end encryption needs of a server: keys that are published, given out and kept. */
+export interface E2eeServices {
+  readonly deviceKeys: DeviceKeys
+  readonly keyQueries: KeyQueries
+  readonly keyClaims: KeyClaims
+  readonly crossSigning: CrossSigning
+  readonly keySignatures: KeySignatures
+  readonly keyBackup: KeyBackup
+  /** Tells who asks other servers for keys of their users. */
+  askRemoteBy(remote: RemoteKeys): void
+}
+
+/** Makes them all. */
+export function e2eeServices(deps: { readonly store: Store; readonly serverName: ServerName }): E2eeServices {
+  const keyQueries = new KeyQueries(deps)
+  const keyClaims = new KeyClaims(deps)
+  const keySignatures = new KeySignatures(deps)
+  return {
+    deviceKeys: new DeviceKeys(deps),
+    keyQueries,
+    keyClaims,
+    crossSigning: new CrossSigning(deps),
+    keySignatures,
+    keyBackup: new KeyBackup(deps),
+    askRemoteBy(remote) {
+      keyQueries.askFrom(remote)
+      keyClaims.claimFrom(remote)
+      keySignatures.askFrom(remote)
+    },
+  }
+}
