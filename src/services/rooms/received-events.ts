@@ -3,6 +3,7 @@ import { requiredSignatures } from '#core/event/sign.ts'
 import { createEventIdOf, type EventId, type RoomId } from '#core/ids.ts'
 import { Pacer } from '#services/pacer.ts'
 import { limitExceeded } from '#services/rate-limiter.ts'
+import { acceptLinearRun } from '#services/rooms/linear-run.ts'
 import { redactByEarlier, redactedCopy, redacts } from '#services/rooms/pipeline/apply-redaction.ts'
 import { checkAuthEvents } from '#services/rooms/pipeline/check-auth-events.ts'
 import { checkState } from '#services/rooms/pipeline/check-state.ts'
@@ -68,8 +69,15 @@ export class ReceivedEvents {
     const pacer = new Pacer()
     const judgements = new Map<EventId, Judgement>()
     await this.#queues.inTurn(roomId, async () => {
-      for (const received of events) {
-        judgements.set(received.event.eventId, await this.#accept(roomId, received))
+      for (let at = 0; at < events.length; ) {
+        const run = await acceptLinearRun(this.#store, roomId, untilTold(events, at))
+        for (const { event } of events.slice(at, at + run)) judgements.set(event.eventId, { outcome: 'accept' })
+        at += run
+        const received = events[at]
+        if (run === 0 && received !== undefined) {
+          judgements.set(received.event.eventId, await this.#accept(roomId, received))
+          at += 1
+        }
         await pacer.breathe()
       }
     })
@@ -183,6 +191,13 @@ export class ReceivedEvents {
       return tx.state.apply(room.nid, before, [{ type: event.type, stateKey: event.stateKey ?? '', event: nid }])
     })
   }
+}
+
+/** The events from a place on, up to one whose state before it others told. */
+function untilTold(events: readonly ReceivedEvent[], from: number): Event[] {
+  const rest = events.slice(from)
+  const end = rest.findIndex(({ stateBefore }) => stateBefore !== undefined)
+  return (end === -1 ? rest : rest.slice(0, end)).map(({ event }) => event)
 }
 
 async function readCited(tx: ReadTx, roomId: RoomId, event: Event): Promise<Cited> {

@@ -31,6 +31,7 @@ export class RemoteRoom {
   readonly timeline: Event[] = []
   readonly state = new Map<string, Event>()
   tips: readonly Event[] = []
+  readonly #byId = new Map<EventId, Event>()
   readonly #ownRoomId: RoomId
   #made = 0
 
@@ -89,6 +90,7 @@ export class RemoteRoom {
   /** Makes it part of the room, on top of all that it cites. */
   add(event: Event): Event {
     this.timeline.push(event)
+    this.#byId.set(event.eventId, event)
     if (event.stateKey !== null) this.state.set(stateMapKey(event.type, event.stateKey), event)
     this.tips = [...this.tips.filter((tip) => !event.prevEvents.includes(tip.eventId)), event]
     return event
@@ -112,7 +114,7 @@ export class RemoteRoom {
   }
 
   byId(eventId: EventId): Event | undefined {
-    return this.timeline.find((event) => event.eventId === eventId)
+    return this.#byId.get(eventId)
   }
 
   /** The template of a member event on top of the room, as `make_join` answers it. */
