@@ -163,7 +163,11 @@ function accountSettings(config: Config): AccountSettings {
 }
 
 function roomSettings({ rooms }: Config): RoomSettings {
-  return { defaultVersion: rooms.default_version, aliasesWithoutMembership: rooms.aliases_without_membership }
+  return {
+    defaultVersion: rooms.default_version,
+    aliasesWithoutMembership: rooms.aliases_without_membership,
+    publication: rooms.publication,
+  }
 }
 
 /** Throws `StartError` for settings whose form is right and whose content isn't. */

@@ -69,7 +69,12 @@ export async function roomFixture(settings: Partial<RoomSettings> = {}): Promise
       clock: () => clock.now,
       randomBytes,
       onError: (error) => errors.push(error),
-      settings: { defaultVersion: '12', aliasesWithoutMembership: false, ...settings },
+      settings: {
+        defaultVersion: '12',
+        aliasesWithoutMembership: false,
+        publication: [{ action: 'allow' }],
+        ...settings,
+      },
     })
   const open = async () => {
     const store = await openStore({

@@ -1,6 +1,7 @@
-import type { DeviceId, ServerName, UserId } from '#core/ids.ts'
+import { type DeviceId, localpartOf, type ServerName, type UserId } from '#core/ids.ts'
 import { forbidden, missingParam } from '#core/matrix-error.ts'
 import type { Accounts } from '#services/accounts/accounts.ts'
+import type { Caller } from '#services/accounts/caller.ts'
 import { KeyedTurns } from '#services/accounts/keyed-turns.ts'
 import { localUserId, newUserId } from '#services/accounts/local-users.ts'
 import type { Passwords } from '#services/accounts/passwords.ts'
@@ -95,6 +96,34 @@ export class Registration {
     if (!this.#rules.guests) throw forbidden('Guests are not allowed on this server')
     const session = { deviceId: null, displayName, refreshable: false }
     return this.#save(this.#chosenUserId('guest-'), { passwordHash: null, admin: false, guest: true }, session)
+  }
+
+  /**
+   * Makes a guest's account an ordinary one: "guest users can also upgrade their account by going through the ordinary
+   * register flow". The guest's sessions end, and a new one begins.
+   * @throws MatrixError as `register` does; M_FORBIDDEN when the guest has another name, or is none
+   */
+  async upgradeGuest(guest: Caller, request: RegistrationRequest): Promise<Registered> {
+    const { password, username } = request
+    this.assertNameOf(guest, username)
+    if (password === null) throw missingParam("'password' is missing")
+    const { userId, userNid } = guest
+    const passwordHash = await this.#passwords.hash(password)
+    const session = request.session === null ? null : this.#sessions.prepare(request.session)
+    await this.#store.write(async (tx) => {
+      if (!(await tx.accounts.upgradeGuest(userNid, passwordHash))) throw forbidden('This account is no guest’s')
+      await this.#sessions.endAll(tx, userNid, null)
+      if (session !== null) await this.#sessions.save(tx, userNid, session)
+    })
+    this.#sessions.revoke({ userNid, deviceIds: null })
+    return { userId, session }
+  }
+
+  /** "They are also required to specify the username parameter to the value of the local part." @throws M_FORBIDDEN */
+  assertNameOf(guest: Caller, username: string | null): void {
+    if (!guest.isGuest || username !== localpartOf(guest.userId)) {
+      throw forbidden("'username' must be that of the guest whose token 'guest_access_token' is")
+    }
   }
 
   async #save(

@@ -1,6 +1,7 @@
-import type { RoomId } from '#core/ids.ts'
+import type { RoomId, UserId } from '#core/ids.ts'
 import { forbidden, invalidParam, notFound } from '#core/matrix-error.ts'
 import type { Visibility } from '#services/rooms/initial-state.ts'
+import { assertMayPublish } from '#services/rooms/publication.ts'
 import { powerLevels, type Sender } from '#services/rooms/redactions.ts'
 import type { RoomContext } from '#services/rooms/room-context.ts'
 import { type RoomSummary, roomSummaries } from '#services/rooms/room-summary.ts'
@@ -48,8 +49,13 @@ export class RoomDirectory {
     return room.published ? 'public' : 'private'
   }
 
-  /** For those who may send the room's `m.room.canonical_alias`, and server administrators. @throws M_FORBIDDEN */
+  /**
+   * For those who may send the room's `m.room.canonical_alias`, and server administrators, as far as this server's rules
+   * of publication let them.
+   * @throws M_FORBIDDEN
+   */
   async setVisibility(sender: Sender, roomId: RoomId, visibility: Visibility): Promise<void> {
+    if (visibility === 'public') await this.#assertMayPublish(sender.userId, roomId)
     await this.#context.queues.run(roomId, {
       run: async (draft) => {
         const levels = await powerLevels(draft)
@@ -58,6 +64,15 @@ export class RoomDirectory {
         draft.alongside((tx, room) => tx.rooms.setPublished(room, visibility === 'public'))
       },
     })
+  }
+
+  async #assertMayPublish(userId: UserId, roomId: RoomId): Promise<void> {
+    const { store, settings } = this.#context
+    const rows = await store.read(async (tx) => {
+      const room = await tx.rooms.byId(roomId)
+      return room === null ? [] : tx.rooms.aliases(room.nid)
+    })
+    assertMayPublish(settings.publication, { userId, roomId, aliases: rows.map(({ alias }) => alias) })
   }
 
   /** Published rooms, those with the most members first. @throws M_INVALID_PARAM for a token that isn't ours */

@@ -1,5 +1,6 @@
 import type { ServerName } from '#core/ids.ts'
 import type { RateLimiter } from '#services/rate-limiter.ts'
+import type { PublicationRule } from '#services/rooms/publication.ts'
 import type { DraftDeps } from '#services/rooms/room-draft.ts'
 import type { RoomQueues } from '#services/rooms/room-queues.ts'
 
@@ -8,6 +9,8 @@ export type RoomSettings = {
   readonly defaultVersion: string
   /** Whether users may make aliases for rooms that they aren't in. */
   readonly aliasesWithoutMembership: boolean
+  /** Who may put which rooms into the list of published ones. */
+  readonly publication: readonly PublicationRule[]
 }
 
 /** What all services of rooms are built of. */

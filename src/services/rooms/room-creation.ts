@@ -11,6 +11,7 @@ import {
 import { checkInvitee } from '#services/rooms/invitations.ts'
 import { profileContent } from '#services/rooms/member-content.ts'
 import { writeNewRoom } from '#services/rooms/pipeline/commit.ts'
+import { assertMayPublish } from '#services/rooms/publication.ts'
 import { RefusedEventError } from '#services/rooms/refused-event-error.ts'
 import type { RoomContext } from '#services/rooms/room-context.ts'
 import { RoomDraft } from '#services/rooms/room-draft.ts'
@@ -67,7 +68,11 @@ export class RoomCreation {
         if (!(await tx.rooms.putAlias(alias, room, creator))) throw roomInUse(alias)
       })
     }
-    if (request.visibility === 'public') draft.alongside((tx, room) => tx.rooms.setPublished(room, true))
+    if (request.visibility === 'public') {
+      const { publication } = this.#context.settings
+      assertMayPublish(publication, { userId: creator, roomId: draft.roomId, aliases: plan.aliases })
+      draft.alongside((tx, room) => tx.rooms.setPublished(room, true))
+    }
     await this.#context.store.write((tx) => writeNewRoom(tx, draft))
     return draft.roomId
   }

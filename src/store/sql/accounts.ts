@@ -41,6 +41,14 @@ export function accountStore(sql: Sql): AccountStore {
       return changes === 1
     },
 
+    async upgradeGuest(user, passwordHash) {
+      const changes = await sql.run(
+        'UPDATE accounts SET guest = 0, password_hash = ? WHERE user_nid = ? AND guest = 1 AND deactivated_ts IS NULL',
+        [passwordHash, user],
+      )
+      return changes === 1
+    },
+
     async setPasswordHash(user, passwordHash) {
       await sql.run('UPDATE accounts SET password_hash = ? WHERE user_nid = ?', [passwordHash, user])
     },

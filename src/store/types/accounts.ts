@@ -29,6 +29,8 @@ export interface AccountReader {
 export interface AccountStore extends AccountReader {
   /** False, with nothing written, when the user has an account already, active or not. */
   create(account: NewAccount): Promise<boolean>
+  /** Makes a guest's account an ordinary one. False, with nothing written, when it isn't a guest's. */
+  upgradeGuest(user: UserNid, passwordHash: string): Promise<boolean>
   setPasswordHash(user: UserNid, passwordHash: string): Promise<void>
   /** Marks as deactivated, and forgets the password and the administrator's rights. */
   deactivate(user: UserNid, ts: number, erase: boolean): Promise<void>

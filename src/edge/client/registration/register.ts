@@ -1,4 +1,4 @@
-/** `POST /_matrix/client/v3/register`: make an account, or a guest's. */
+/** `POST /_matrix/client/v3/register`: make an account, or a guest's, or an ordinary one of a guest's. */
 import { Type } from 'typebox'
 import { missingParam } from '#core/matrix-error.ts'
 import { json } from '#kit/answer.ts'
@@ -23,13 +23,17 @@ export default endpoint({
     initial_device_display_name: Type.Optional(tDeviceName),
     inhibit_login: Type.Optional(Type.Boolean()),
     refresh_token: Type.Optional(Type.Boolean()),
+    guest_access_token: Type.Optional(Type.String()),
   }),
 
-  async handle({ query, body }, { registration, uia, config }) {
+  async handle({ query, body, ip }, { registration, sessions, uia, config }) {
     const displayName = body.initial_device_display_name ?? null
     if (query.kind === 'guest') return answer(await registration.registerGuest(displayName), config.server_name)
     registration.assertOpen()
-    if (body.username !== undefined) await registration.assertAvailable(body.username)
+    const token = body.guest_access_token
+    const guest = token === undefined ? null : await sessions.authenticate(token, { ip })
+    if (guest !== null) registration.assertNameOf(guest, body.username ?? null)
+    else if (body.username !== undefined) await registration.assertAvailable(body.username)
     // A session is not to be spent on a request that can't succeed.
     if (body.auth !== undefined && body.username !== undefined && body.password === undefined) {
       throw missingParam("'password' is missing")
@@ -37,13 +41,14 @@ export default endpoint({
     const result = await uia.authorize({ operation: 'register', caller: null, body })
     if (!result.allowed) return json(401, result.challenge)
     const deviceId = body.device_id ?? null
-    const registered = await registration.register({
+    const request = {
       username: body.username ?? null,
       password: body.password ?? null,
       admin: false,
       session: body.inhibit_login === true ? null : { deviceId, displayName, refreshable: body.refresh_token ?? false },
-    })
-    return answer(registered, config.server_name)
+    }
+    const registered = guest === null ? registration.register(request) : registration.upgradeGuest(guest, request)
+    return answer(await registered, config.server_name)
   },
 })
 

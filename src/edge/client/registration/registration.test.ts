@@ -154,6 +154,23 @@ describe('registration', () => {
     assertError(await register({}, '?kind=other'), 400, 'M_INVALID_PARAM')
   })
 
+  it('a guest becomes an ordinary user of the same name', async () => {
+    const { body: guest } = await register({}, '?kind=guest')
+    const username = guest.user_id.slice(1, guest.user_id.indexOf(':'))
+    const wish = { password: 'x', auth: DUMMY, guest_access_token: guest.access_token }
+    assertError(await register({ ...wish, username: 'other' }), 403, 'M_FORBIDDEN')
+    assertError(await register({ ...wish, username, guest_access_token: 'unknown' }), 401, 'M_UNKNOWN_TOKEN')
+    assertError(await register({ username, password: 'x', auth: DUMMY }), 400, 'M_USER_IN_USE')
+    const reply = await register({ ...wish, username })
+    assertMatchesSpec('register', reply.status, reply.body)
+    assert.equal(reply.body.user_id, guest.user_id)
+    const caller = await hearth.services.sessions.authenticate(reply.body.access_token, { ip: '192.0.2.1' })
+    assert.equal(caller.isGuest, false)
+    assertError(await hearth.request('GET', '/account/whoami', { token: guest.access_token }), 401, 'M_UNKNOWN_TOKEN')
+    const again = await register({ ...wish, username, guest_access_token: reply.body.access_token })
+    assertError(again, 403, 'M_FORBIDDEN')
+  })
+
   describe('with the shared secret', () => {
     const nonce = async () => (await hearth.request('GET', ADMIN_PATH)).body.nonce as string
     const macOf = (...parts: string[]) => createHmac('sha1', SECRET).update(parts.join('\0')).digest('hex')
