@@ -106,14 +106,16 @@ export class Accounts {
   }
 
   /**
-   * Closes an account for ever: nobody can log in again, and its name stays taken. Afterwards the user leaves all
-   * rooms, in the background. With `erase`, account data and profile go too.
+   * Closes an account for ever: nobody can log in again, its keys are gone, and its name stays taken. Afterwards the
+   * user leaves all rooms, in the background. With `erase`, account data and profile go too.
    */
   async deactivate(userId: UserId, options: { erase: boolean }): Promise<void> {
     const userNid = await this.#store.write(async (tx) => {
       const nid = await this.#activeNid(tx, userId)
       await tx.accounts.deactivate(nid, this.#clock(), options.erase)
       await this.#sessions.endAll(tx, nid, null)
+      await tx.crossSigningKeys.delete(nid, ['master', 'self_signing', 'user_signing'])
+      await tx.keyBackups.deleteAll(nid)
       if (options.erase) await eraseData(tx, nid)
       return nid
     })

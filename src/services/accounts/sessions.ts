@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import type { DeviceId } from '#core/ids.ts'
-import { MatrixError, unknownToken } from '#core/matrix-error.ts'
+import { invalidParam, MatrixError, unknownToken } from '#core/matrix-error.ts'
 import type { Caller } from '#services/accounts/caller.ts'
 import { LastSeen } from '#services/accounts/last-seen.ts'
 import { hashSecret, newSecret, type RandomBytes, randomLetters } from '#services/accounts/secrets.ts'
@@ -109,11 +109,16 @@ export class Sessions {
   /**
    * Writes a prepared session. "If the client sets the device_id, the server will invalidate any access and refresh
    * tokens previously assigned to that device": call `revoke` for the device after the commit.
+   *
+   * @throws MatrixError M_INVALID_PARAM for a device that is named as one of the user's cross-signing keys
    */
   async save(tx: Tx, userNid: UserNid, session: NewSession): Promise<void> {
     const { deviceId, displayName } = session
     const createdTs = this.#clock()
     if ((await tx.devices.get(userNid, deviceId)) === null) {
+      // "Servers MUST not allow devices to have the same IDs as cross-signing keys."
+      const keys = await tx.crossSigningKeys.ofUsers([userNid])
+      if (keys.some(({ publicKey }) => publicKey === deviceId)) throw invalidParam('A key of the user has this name')
       await tx.devices.create(userNid, { deviceId, displayName, createdTs })
     } else {
       await tx.accessTokens.deleteOfDevice(userNid, deviceId)
