@@ -4,6 +4,8 @@ import type { Store } from '#store/store.ts'
 /** How long a client or another server may repeat a transaction and get the same answer. */
 export const TRANSACTIONS_KEPT_MS = 24 * 3_600_000
 const ROUND_MS = 3_600_000
+/** How long what another server sent to devices is known again when it comes once more: it may have been away for days. */
+const MESSAGE_IDS_KEPT_MS = 30 * 24 * 3_600_000
 /** After so long without anybody wanting to reach a server, that it couldn't be reached is forgotten. */
 const FAILURES_KEPT_MS = 30 * 24 * 3_600_000
 
@@ -42,6 +44,8 @@ export class Housekeeping {
     await this.#deps.store.write(async (tx) => {
       await tx.events.forgetTransactions(now - TRANSACTIONS_KEPT_MS)
       await tx.inbound.forgetTransactions(now - TRANSACTIONS_KEPT_MS)
+      await tx.toDevice.forgetTransactions(now - TRANSACTIONS_KEPT_MS)
+      await tx.toDevice.forgetMessageIds(now - MESSAGE_IDS_KEPT_MS)
       await tx.uiaSessions.deleteExpired(now)
       await tx.destinations.deleteFailingBefore(now - FAILURES_KEPT_MS)
     })

@@ -1,11 +1,14 @@
 import type { ServerName } from '#core/ids.ts'
+import type { RandomBytes } from '#services/accounts/secrets.ts'
 import { CrossSigning } from '#services/e2ee/cross-signing.ts'
 import { DeviceKeys } from '#services/e2ee/device-keys.ts'
+import { DeviceLists } from '#services/e2ee/device-lists.ts'
 import { KeyBackup } from '#services/e2ee/key-backup.ts'
 import { KeyClaims } from '#services/e2ee/key-claims.ts'
 import { KeyQueries } from '#services/e2ee/key-queries.ts'
 import { KeySignatures } from '#services/e2ee/key-signatures.ts'
 import type { RemoteKeys } from '#services/e2ee/remote-keys.ts'
+import { ToDevice } from '#services/e2ee/to-device.ts'
 import type { Store } from '#store/store.ts'
 
 /** What end-to-end encryption needs of a server: keys that are published, given out and kept. */
@@ -16,12 +19,16 @@ export interface E2eeServices {
   readonly crossSigning: CrossSigning
   readonly keySignatures: KeySignatures
   readonly keyBackup: KeyBackup
+  readonly deviceLists: DeviceLists
+  readonly toDevice: ToDevice
   /** Tells who asks other servers for keys of their users. */
   askRemoteBy(remote: RemoteKeys): void
 }
 
+type Deps = { readonly store: Store; readonly serverName: ServerName; readonly randomBytes: RandomBytes }
+
 /** Makes them all. */
-export function e2eeServices(deps: { readonly store: Store; readonly serverName: ServerName }): E2eeServices {
+export function e2eeServices(deps: Deps): E2eeServices {
   const keyQueries = new KeyQueries(deps)
   const keyClaims = new KeyClaims(deps)
   const keySignatures = new KeySignatures(deps)
@@ -32,6 +39,8 @@ export function e2eeServices(deps: { readonly store: Store; readonly serverName:
     crossSigning: new CrossSigning(deps),
     keySignatures,
     keyBackup: new KeyBackup(deps),
+    deviceLists: new DeviceLists(deps),
+    toDevice: new ToDevice(deps),
     askRemoteBy(remote) {
       keyQueries.askFrom(remote)
       keyClaims.claimFrom(remote)

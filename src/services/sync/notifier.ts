@@ -1,5 +1,5 @@
 import type { Timers } from '#services/timers.ts'
-import type { Store } from '#store/store.ts'
+import type { ReadTx, Store } from '#store/store.ts'
 import type { LogEntry } from '#store/types/log.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
 import type { UserNid } from '#store/types/users.ts'
@@ -85,7 +85,10 @@ export class Notifier {
     const to = this.#deps.store.position()
     const from = this.#told
     this.#told = to
-    const entries = await this.#deps.store.read((tx) => tx.log.between(from, to, ENTRIES_PER_LOOK_MAX + 1))
+    const { entries, rooms } = await this.#deps.store.read(async (tx) => {
+      const entries = await tx.log.between(from, to, ENTRIES_PER_LOOK_MAX + 1)
+      return { entries, rooms: await roomsOf(tx, usersWithOtherDevices(entries)) }
+    })
     if (entries.length > ENTRIES_PER_LOOK_MAX) {
       this.#wakeAll()
       return
@@ -94,16 +97,20 @@ export class Notifier {
       if (entry.userNid !== null) for (const waiter of this.#byUser.get(entry.userNid) ?? []) waiter.wake()
       if (entry.roomNid !== null && isForRoom(entry)) this.wakeRoom(entry.roomNid)
     }
+    for (const room of rooms) this.wakeRoom(room)
   }
 
   async #happened(interest: Interest, from: number, to: number): Promise<boolean> {
-    const entries = await this.#deps.store.read((tx) => tx.log.between(from, to, ENTRIES_PER_LOOK_MAX))
-    if (entries.length === ENTRIES_PER_LOOK_MAX) return true
-    return entries.some(
-      (entry) =>
+    return this.#deps.store.read(async (tx) => {
+      const entries = await tx.log.between(from, to, ENTRIES_PER_LOOK_MAX)
+      if (entries.length === ENTRIES_PER_LOOK_MAX) return true
+      const concerns = (entry: LogEntry) =>
         entry.userNid === interest.userNid ||
-        (entry.roomNid !== null && isForRoom(entry) && interest.rooms.has(entry.roomNid)),
-    )
+        (entry.roomNid !== null && isForRoom(entry) && interest.rooms.has(entry.roomNid))
+      if (entries.some(concerns)) return true
+      const users = usersWithOtherDevices(entries)
+      return users.length > 0 && (await tx.sharing.withUser(interest.userNid, users)).length > 0
+    })
   }
 
   #add(waiter: Waiter): void {
@@ -120,6 +127,20 @@ export class Notifier {
 /** Events are everybody's in the room, receipts unless private; a room's account data is its owner's alone. */
 function isForRoom(entry: LogEntry): boolean {
   return entry.kind === 'event' || (entry.kind === 'receipt' && entry.userNid === null)
+}
+
+/** Their device lists matter to everybody who shares a room with them. */
+function usersWithOtherDevices(entries: readonly LogEntry[]): UserNid[] {
+  const users = entries.filter(({ kind }) => kind === 'device_list').map(({ userNid }) => userNid)
+  return [...new Set(users)].filter((user) => user !== null)
+}
+
+async function roomsOf(tx: ReadTx, users: readonly UserNid[]): Promise<Set<RoomNid>> {
+  const rooms = new Set<RoomNid>()
+  for (const user of users) {
+    for (const { roomNid } of await tx.memberships.ofUser(user, ['join'])) rooms.add(roomNid)
+  }
+  return rooms
 }
 
 function addTo<K>(index: Map<K, Set<Waiter>>, key: K, waiter: Waiter): void {

@@ -2,9 +2,11 @@ import { eventPasses, roomPasses } from '#core/filter/event-filter.ts'
 import type { RoomId, UserId } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
 import { Deadline } from '#services/deadline.ts'
+import { acknowledgeInbox } from '#services/e2ee/to-device-inbox.ts'
 import type { EphemeralSequence } from '#services/ephemeral-sequence.ts'
 import { Pacer } from '#services/pacer.ts'
 import type { PresenceService } from '#services/presence/presence-service.ts'
+import { deviceSections } from '#services/sync/device-sections.ts'
 import { joinedRoom, leftRoom } from '#services/sync/joined-room.ts'
 import type { Notifier } from '#services/sync/notifier.ts'
 import { presenceSection } from '#services/sync/presence-section.ts'
@@ -56,6 +58,7 @@ export class SyncService {
   /** Answers at once when there is news, on an initial sync or with `full_state`; else waits for news or the timeout. */
   async sync(request: SyncRequest, signal: AbortSignal): Promise<SyncResponse> {
     const deadline = new Deadline(this.#deps.clock, Math.min(request.timeoutMs, SYNC_TIMEOUT_MS_MAX))
+    if (request.since !== null) await acknowledgeInbox(this.#deps.store, request.viewer, request.since)
     for (;;) {
       const built = await this.#build(request)
       const left = deadline.leftMs
@@ -76,16 +79,15 @@ export class SyncService {
       const changes = await roomChanges(answer)
       const rooms = await roomSections(answer, changes.rooms)
       const accountData = answer.accountData()
-      const nextBatch = formatToken({ kind: 'stream', position: answer.to, ...mark })
+      const { sections, toDeviceEnd } = await deviceSections(answer, request)
+      const delivered = toDeviceEnd === null ? {} : { toDevice: toDeviceEnd }
+      const nextBatch = formatToken({ kind: 'stream', position: answer.to, ...mark, ...delivered })
       const response: SyncResponse = {
         next_batch: nextBatch,
         rooms,
         account_data: { events: accountData.filter((event) => eventPasses(filter.accountData, event)) },
         presence: { events: await presenceSection(answer, changes, this.#deps) },
-        to_device: { events: [] },
-        device_lists: { changed: [], left: [] },
-        device_one_time_keys_count: {},
-        device_unused_fallback_key_types: [],
+        ...sections,
       }
       const mayWait = answer.request.since !== null && !request.fullState
       return { response, isEmpty: mayWait && isEmpty(response), to: answer.to, joined: changes.joined }
@@ -156,11 +158,13 @@ async function strippedState({ tx, request }: SyncAnswer, { room, member }: Room
   return [...[...events.values()].map(({ event }) => strippedEvent(event)), strippedEvent(member.event)]
 }
 
-function isEmpty({ rooms, account_data, presence, to_device }: SyncResponse): boolean {
+function isEmpty({ rooms, account_data, presence, to_device, device_lists }: SyncResponse): boolean {
   return (
     account_data.events.length === 0 &&
     presence.events.length === 0 &&
     to_device.events.length === 0 &&
+    device_lists.changed.length === 0 &&
+    device_lists.left.length === 0 &&
     Object.values(rooms).every((section: Record<RoomId, unknown>) => Object.keys(section).length === 0)
   )
 }

@@ -2,7 +2,8 @@
  * The tokens that clients carry: opaque to them, typed and versioned for us.
  *
  * - `s1_<position>_<epoch>_<sequence>`: a place in the log, as `/sync` gives it, with a second number for what is never
- *   stored (typing, presence) and the epoch of the process that counted it.
+ *   stored (typing, presence) and the epoch of the process that counted it. `_<position>` follows where more messages to
+ *   the device waited than the answer held: the last of those that it did.
  * - `t1_<rank>`: a place in one room's timeline, as `/messages`, `/context` and `prev_batch` give it: just after the
  *   event of that rank.
  *
@@ -16,24 +17,30 @@ export type StreamToken = {
   /** What is never stored: which process counted, and how far. A foreign epoch means "send everything current". */
   readonly epoch: string
   readonly sequence: number
+  /** Messages to the device have been given up to this position; without it, up to `position`. */
+  readonly toDevice?: number
 }
 export type TimelineToken = { readonly kind: 'timeline'; readonly rank: number }
 export type Token = StreamToken | TimelineToken
 
 /** The longest number in a token that stays exact. */
-const STREAM = /^s1_(\d{1,15})_([0-9a-z]{1,16})_(\d{1,15})$/
+const STREAM = /^s1_(\d{1,15})_([0-9a-z]{1,16})_(\d{1,15})(?:_(\d{1,15}))?$/
 /** Ranks of backfilled history run below zero. */
 const TIMELINE = /^t1_(-?\d{1,15})$/
 
 export function formatToken(token: Token): string {
-  return token.kind === 'stream' ? `s1_${token.position}_${token.epoch}_${token.sequence}` : `t1_${token.rank}`
+  if (token.kind === 'timeline') return `t1_${token.rank}`
+  const { position, epoch, sequence, toDevice } = token
+  return `s1_${position}_${epoch}_${sequence}${toDevice === undefined ? '' : `_${toDevice}`}`
 }
 
 /** @throws M_INVALID_PARAM for anything that this server never gave out. */
 export function parseToken(text: string): Token {
   const stream = STREAM.exec(text)
   if (stream !== null) {
-    return { kind: 'stream', position: Number(stream[1]), epoch: stream[2] ?? '', sequence: Number(stream[3]) }
+    const [, position, epoch = '', sequence, toDevice] = stream
+    const token = { kind: 'stream', position: Number(position), epoch, sequence: Number(sequence) } as const
+    return toDevice === undefined ? token : { ...token, toDevice: Number(toDevice) }
   }
   const timeline = TIMELINE.exec(text)
   if (timeline !== null) return { kind: 'timeline', rank: Number(timeline[1]) }

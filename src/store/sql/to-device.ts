@@ -1,3 +1,5 @@
+import { EVENT_DEPTH_MAX, parseJsonText } from '#core/json/parse.ts'
+import type { JsonObject } from '#core/json/value.ts'
 import { logStore } from '#store/sql/log.ts'
 import { perConnection } from '#store/sql/per-connection.ts'
 import { insertInto, RowBatch } from '#store/sql/row-batch.ts'
@@ -37,7 +39,7 @@ export function toDeviceStore(sql: Sql): ToDeviceStore {
   return {
     async waiting(user, deviceId, to, limit) {
       const rows = await waiting.all({ user, device: deviceId, to, limit })
-      return rows.map(({ position, event }) => ({ position, event: JSON.parse(event) }))
+      return rows.map(({ position, event }) => ({ position, event: readEvent(event) }))
     },
 
     async put(user, messages) {
@@ -84,4 +86,9 @@ export function toDeviceStore(sql: Sql): ToDeviceStore {
       await sql.run('DELETE FROM to_device_message_ids WHERE ts < ?', [before])
     },
   }
+}
+
+/** Numbers stay as they were sent. */
+function readEvent(text: string): JsonObject {
+  return parseJsonText(text, { depthMax: EVENT_DEPTH_MAX, lossless: true }) as JsonObject
 }
