@@ -69,7 +69,7 @@ export class HostileServer implements AsyncDisposable {
         const text = Buffer.concat(chunks).toString()
         const { status, body } = await this.#answer(request.method ?? '', request.url ?? '', text)
         response.writeHead(status, { 'content-type': 'application/json' })
-        response.end(typeof body === 'string' ? body : JSON.stringify(body))
+        response.end(typeof body === 'string' ? body : jsonText(body))
       })
     })
   }
@@ -104,8 +104,8 @@ export class HostileServer implements AsyncDisposable {
     const bytes =
       body instanceof Uint8Array
         ? body
-        : Buffer.from(body === undefined ? '' : typeof body === 'string' ? body : JSON.stringify(body))
-    const authorization = disguise.authorization ?? this.#authorization(target, method, uri, bytes, disguise)
+        : Buffer.from(body === undefined ? '' : typeof body === 'string' ? body : jsonText(body))
+    const authorization = disguise.authorization ?? this.authorization(target, method, uri, bytes, disguise)
     const [host, port] = target.federationAddress.split(':') as [string, string]
     return new Promise((resolve, reject) => {
       const request = httpsRequest({
@@ -160,7 +160,14 @@ export class HostileServer implements AsyncDisposable {
     await new Promise((resolve) => this.#server.close(resolve))
   }
 
-  #authorization(target: Target, method: string, uri: string, bytes: Uint8Array, disguise: Disguise): string {
+  /** The header that proves a request to be of this server. */
+  authorization(
+    target: Target,
+    method: string,
+    uri: string,
+    bytes: Uint8Array = Buffer.of(),
+    disguise: Disguise = {},
+  ): string {
     const signer = disguise.signer ?? this.signer
     const origin = disguise.origin ?? this.serverName
     const destination = disguise.destination ?? target.serverName
@@ -193,6 +200,15 @@ export class HostileServer implements AsyncDisposable {
       old_verify_keys: {},
     }
     return signJson(json, this.signer)
+  }
+}
+
+/** JSON.stringify for what may nest deeper than the stack. */
+function jsonText(value: JsonValue): string {
+  try {
+    return JSON.stringify(value)
+  } catch {
+    return canonicalJson(value)
   }
 }
 

@@ -1,3 +1,5 @@
+import { jsonText } from '#core/json/text.ts'
+
 /**
  * Answers other than "200 with this JSON". An endpoint returns a plain object for the usual case, and one of these
  * where the specification asks for another status, a page or a redirect.
@@ -19,7 +21,7 @@ const PAGE_POLICY =
 
 /** JSON with a status of its own, such as the 401 of user-interactive authentication. */
 export function json(status: number, body: object): Answer {
-  return new Answer(status, { 'content-type': 'application/json' }, JSON.stringify(body))
+  return new Answer(status, { 'content-type': 'application/json' }, jsonText(body))
 }
 
 /**

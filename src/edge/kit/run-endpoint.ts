@@ -1,5 +1,6 @@
 /** One request through one endpoint: who, how often, what, then the handler. */
 
+import { jsonText } from '#core/json/text.ts'
 import type { JsonValue } from '#core/json/value.ts'
 import { Answer } from '#kit/answer.ts'
 import { accessToken, authenticateRequest } from '#kit/authentication.ts'
@@ -97,7 +98,7 @@ export class EndpointRunner {
 }
 
 function asAnswer(answer: object): Answer {
-  return answer instanceof Answer ? answer : new Answer(200, JSON_HEADERS, JSON.stringify(answer))
+  return answer instanceof Answer ? answer : new Answer(200, JSON_HEADERS, jsonText(answer))
 }
 
 const JSON_HEADERS = Object.freeze({ 'content-type': 'application/json' })

@@ -2,6 +2,7 @@ import type { Event } from '#core/event/event.ts'
 import { stateMapKey } from '#core/event/event.ts'
 import { type EventReference, referenceTo } from '#core/event/hash.ts'
 import type { RoomId } from '#core/ids.ts'
+import { jsonText } from '#core/json/text.ts'
 import { ROOM_VERSIONS, type RoomVersionRules } from '#core/room-versions.ts'
 import { stateBefore } from '#services/rooms/pipeline/state-before.ts'
 import type { ReadTx, Store } from '#store/store.ts'
@@ -66,7 +67,7 @@ export class RoomHead {
   /** Keeps what the store says about a key of the current state. */
   learn(type: string, stateKey: string, event: Event | null): void {
     this.#known.set(stateMapKey(type, stateKey), event)
-    this.#bytes += ENTRY_BYTES + (event === null ? 0 : JSON.stringify(event.json).length * 2)
+    this.#bytes += ENTRY_BYTES + (event === null ? 0 : jsonText(event.json).length * 2)
   }
 
   /** Forgets what was learnt if it has become much. Not while a draft is being built, which relies on it. */

@@ -1,3 +1,4 @@
+import { jsonText } from '#core/json/text.ts'
 import type { JsonObject } from '#core/json/value.ts'
 import * as rows from '#store/sql/append-rows.ts'
 import { logKindNumber } from '#store/sql/log.ts'
@@ -45,7 +46,7 @@ export class OutsideMemberships {
       [joined, invited, localJoined, room],
     )
     // After the batch, which takes away what an earlier membership left.
-    await this.#sql.run(rows.STRIPPED_STATE.single, [user, room, JSON.stringify(stripped)])
+    await this.#sql.run(rows.STRIPPED_STATE.single, [user, room, jsonText(stripped)])
     return position
   }
 

@@ -1,5 +1,6 @@
 import type { Event } from '#core/event/event.ts'
 import { type EventId, isRoomId, type RoomId, type ServerName, serverOf } from '#core/ids.ts'
+import { jsonText } from '#core/json/text.ts'
 import { type JsonObject, member } from '#core/json/value.ts'
 import type { Fetcher } from '#services/federation/inbound/fetcher.ts'
 import { Gatherer } from '#services/federation/inbound/gatherer.ts'
@@ -223,7 +224,7 @@ export class Ingest {
       await tx.inbound.stage(
         roomId,
         origin,
-        eventIds.map((eventId) => JSON.stringify(originals.get(eventId))),
+        eventIds.map((eventId) => jsonText(originals.get(eventId))),
       )
       return true
     })
