@@ -1,3 +1,4 @@
+import { STRIPPED_STATE_TYPES } from '#core/event/stripped-state.ts'
 import { eventPasses, roomPasses } from '#core/filter/event-filter.ts'
 import type { RoomId, UserId } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
@@ -133,23 +134,12 @@ async function roomSections(answer: SyncAnswer, changes: readonly RoomChange[]):
   }
 }
 
-/** What someone outside may know of a room ("Stripped state"): the recommended types, and their own membership. */
-const STRIPPED_TYPES = [
-  'm.room.create',
-  'm.room.name',
-  'm.room.avatar',
-  'm.room.topic',
-  'm.room.join_rules',
-  'm.room.canonical_alias',
-  'm.room.encryption',
-] as const
-
 async function strippedState({ tx, request }: SyncAnswer, { room, member }: RoomChange): Promise<JsonObject[]> {
   // Of a room elsewhere there is no more than what came with the invite or the knock.
   const given = await tx.memberships.stripped(request.viewer.userNid, room.roomNid)
   if (given !== null) return given
   const keys = [
-    ...STRIPPED_TYPES.map((type) => [type, ''] as const),
+    ...STRIPPED_STATE_TYPES.map((type) => [type, ''] as const),
     // The inviter, so that clients can show who it is.
     ['m.room.member', member.event.sender as UserId] as const,
   ]
