@@ -85,7 +85,7 @@ export async function openServices(config: Config, surroundings: Surroundings): 
   const settings = accountSettings(config)
   const accounts = accountServices({ store, limiter, clock, randomBytes, onError, settings })
   opened.defer(() => accounts.sessions.stop())
-  const e2ee = e2eeServices({ store, serverName: serverName as ServerName, randomBytes })
+  const e2ee = e2eeServices({ store, serverName: serverName as ServerName, clock, randomBytes })
   const rooms = new RoomServices({
     store,
     signer,

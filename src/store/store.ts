@@ -3,6 +3,7 @@ import type { AccessTokenReader, AccessTokenStore } from '#store/types/access-to
 import type { AccountDataReader, AccountDataStore } from '#store/types/account-data.ts'
 import type { AccountReader, AccountStore } from '#store/types/accounts.ts'
 import type { CrossSigningKeyReader, CrossSigningKeyStore } from '#store/types/cross-signing-keys.ts'
+import type { DehydratedDeviceReader, DehydratedDeviceStore } from '#store/types/dehydrated-devices.ts'
 import type { DestinationReader, DestinationStore } from '#store/types/destinations.ts'
 import type { DeviceKeysReader, DeviceKeysStore } from '#store/types/device-keys.ts'
 import type { DeviceReader, DeviceStore } from '#store/types/devices.ts'
@@ -37,6 +38,7 @@ export type ReadTx = {
   readonly accessTokens: AccessTokenReader
   readonly uiaSessions: UiaSessionReader
   readonly devices: DeviceReader
+  readonly dehydratedDevices: DehydratedDeviceReader
   readonly deviceKeys: DeviceKeysReader
   readonly oneTimeKeys: OneTimeKeyReader
   readonly crossSigningKeys: CrossSigningKeyReader
@@ -71,6 +73,7 @@ export type Tx = {
   readonly accessTokens: AccessTokenStore
   readonly uiaSessions: UiaSessionStore
   readonly devices: DeviceStore
+  readonly dehydratedDevices: DehydratedDeviceStore
   readonly deviceKeys: DeviceKeysStore
   readonly oneTimeKeys: OneTimeKeyStore
   readonly crossSigningKeys: CrossSigningKeyStore

@@ -178,3 +178,34 @@ forEachDatabase('key signatures', (test) => {
     assert.deepEqual(await on(bob), [])
   })
 })
+
+forEachDatabase('dehydrated devices', (test) => {
+  test('are one a user, and go with the device', async (open) => {
+    const store = await open()
+    const alice = await newUser(store, ALICE, PHONE)
+    const get = () => store.read((tx) => tx.dehydratedDevices.get(alice))
+    assert.equal(await get(), null)
+    const device = { deviceId: PHONE, data: { pickle: '\0' } }
+    await store.write((tx) => tx.dehydratedDevices.put(alice, device))
+    assert.deepEqual(await get(), device)
+    await store.write((tx) => tx.devices.delete(alice, [PHONE]))
+    assert.equal(await get(), null)
+    await assert.rejects(store.write((tx) => tx.dehydratedDevices.put(alice, device)))
+  })
+
+  test('have messages that can be read from any place', async (open) => {
+    const store = await open()
+    const alice = await newUser(store, ALICE, PHONE)
+    for (const n of [1, 2, 3]) {
+      await store.write((tx) => tx.toDevice.put(alice, new Map([[PHONE, { n }]])))
+    }
+    const read = (from: number, limit: number) =>
+      store.read((tx) => tx.dehydratedDevices.messages(alice, PHONE, from, limit))
+    const [first, second] = await read(0, 2)
+    assert.deepEqual([first?.event, second?.event], [{ n: 1 }, { n: 2 }])
+    assert.deepEqual(
+      (await read(second!.position, 9)).map(({ event }) => event),
+      [{ n: 3 }],
+    )
+  })
+})

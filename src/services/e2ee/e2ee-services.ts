@@ -1,6 +1,7 @@
 import type { ServerName } from '#core/ids.ts'
 import type { RandomBytes } from '#services/accounts/secrets.ts'
 import { CrossSigning } from '#services/e2ee/cross-signing.ts'
+import { DehydratedDevices } from '#services/e2ee/dehydrated-devices.ts'
 import { DeviceKeys } from '#services/e2ee/device-keys.ts'
 import { DeviceLists } from '#services/e2ee/device-lists.ts'
 import { KeyBackup } from '#services/e2ee/key-backup.ts'
@@ -13,6 +14,7 @@ import type { Store } from '#store/store.ts'
 
 /** What end-to-end encryption needs of a server: keys that are published, given out and kept. */
 export interface E2eeServices {
+  readonly dehydratedDevices: DehydratedDevices
   readonly deviceKeys: DeviceKeys
   readonly keyQueries: KeyQueries
   readonly keyClaims: KeyClaims
@@ -25,7 +27,12 @@ export interface E2eeServices {
   askRemoteBy(remote: RemoteKeys): void
 }
 
-type Deps = { readonly store: Store; readonly serverName: ServerName; readonly randomBytes: RandomBytes }
+type Deps = {
+  readonly store: Store
+  readonly serverName: ServerName
+  readonly clock: () => number
+  readonly randomBytes: RandomBytes
+}
 
 /** Makes them all. */
 export function e2eeServices(deps: Deps): E2eeServices {
@@ -33,6 +40,7 @@ export function e2eeServices(deps: Deps): E2eeServices {
   const keyClaims = new KeyClaims(deps)
   const keySignatures = new KeySignatures(deps)
   return {
+    dehydratedDevices: new DehydratedDevices(deps),
     deviceKeys: new DeviceKeys(deps),
     keyQueries,
     keyClaims,

@@ -5,6 +5,7 @@ import type { AccountsTables } from '#store/sql/tables/accounts.ts'
 import type { CountersTables } from '#store/sql/tables/counters.ts'
 import type { CrossSigningKeysTables } from '#store/sql/tables/cross-signing-keys.ts'
 import type { CurrentStateTables } from '#store/sql/tables/current-state.ts'
+import type { DehydratedDevicesTables } from '#store/sql/tables/dehydrated-devices.ts'
 import type { DestinationsTables } from '#store/sql/tables/destinations.ts'
 import type { DeviceKeysTables } from '#store/sql/tables/device-keys.ts'
 import type { DevicesTables } from '#store/sql/tables/devices.ts'
@@ -35,6 +36,7 @@ export interface Schema
     AccountsTables,
     DestinationsTables,
     CrossSigningKeysTables,
+    DehydratedDevicesTables,
     DeviceKeysTables,
     DevicesTables,
     FiltersTables,

@@ -2,6 +2,7 @@ import { accessTokenStore } from '#store/sql/access-tokens.ts'
 import { accountDataStore } from '#store/sql/account-data.ts'
 import { accountStore } from '#store/sql/accounts.ts'
 import { crossSigningKeyStore } from '#store/sql/cross-signing-keys.ts'
+import { dehydratedDeviceStore } from '#store/sql/dehydrated-devices.ts'
 import { destinationStore } from '#store/sql/destinations.ts'
 import { deviceKeysStore } from '#store/sql/device-keys.ts'
 import { deviceStore } from '#store/sql/devices.ts'
@@ -41,6 +42,7 @@ const DOMAINS: { readonly [Name in Exclude<keyof Tx, 'position'>]: (sql: Sql) =>
   accessTokens: accessTokenStore,
   uiaSessions: uiaSessionStore,
   devices: deviceStore,
+  dehydratedDevices: dehydratedDeviceStore,
   deviceKeys: deviceKeysStore,
   oneTimeKeys: oneTimeKeyStore,
   crossSigningKeys: crossSigningKeyStore,

@@ -13,6 +13,8 @@ const FEATURES = {
   'org.matrix.msc2285.stable': true,
   // v1.7: mentions as the sender meant them
   'org.matrix.msc3952_intentional_mentions': true,
+  // Dehydrated devices
+  'org.matrix.msc3814': true,
   // v1.16: profile fields besides name and avatar
   'uk.tcpip.msc4133': true,
   'uk.tcpip.msc4133.stable': true,

@@ -4,6 +4,7 @@ import { accountsTables } from '#store/migrations/0001/accounts.ts'
 import { countersTables } from '#store/migrations/0001/counters.ts'
 import { crossSigningKeysTables } from '#store/migrations/0001/cross-signing-keys.ts'
 import { currentStateTables } from '#store/migrations/0001/current-state.ts'
+import { dehydratedDevicesTables } from '#store/migrations/0001/dehydrated-devices.ts'
 import { destinationsTables } from '#store/migrations/0001/destinations.ts'
 import { deviceKeysTables } from '#store/migrations/0001/device-keys.ts'
 import { devicesTables } from '#store/migrations/0001/devices.ts'
@@ -37,6 +38,7 @@ const DOMAINS: readonly DomainTables[] = [
   accountsTables,
   devicesTables,
   accessTokensTables,
+  dehydratedDevicesTables,
   deviceKeysTables,
   oneTimeKeysTables,
   crossSigningKeysTables,

@@ -1,0 +1,3 @@
+export interface DehydratedDevicesTables {
+  dehydrated_devices: { user_nid: number; device_id: string; data: string }
+}
