@@ -53,6 +53,15 @@ test('typing ends when its time is over, and saying it again prolongs it', () =>
   assert.deepEqual([typing.typingIn(ROOM), typing.isAnybodyTyping], [[], false])
 })
 
+test('the first end in a room is news: clients may show who typed before a restart', () => {
+  const { typing, sequence, changes } = atTime()
+  typing.stop(ROOM, ALICE)
+  typing.stop(ROOM, ALICE)
+  typing.stop(ROOM, BOB)
+  assert.deepEqual(changes, [ROOM])
+  assert.deepEqual([...typing.changedSince(sequence.seenBy(null))], [ROOM])
+})
+
 test('no time is longer than the maximum', () => {
   const { typing, advance } = atTime()
   typing.start(ROOM, ALICE, Number.MAX_SAFE_INTEGER)

@@ -59,8 +59,15 @@ export class TypingService {
 
   stop(room: RoomNid, userId: UserId): void {
     const typing = this.#rooms.get(room)
-    const known = typing?.users.get(userId)
-    if (typing === undefined || known === undefined) return
+    if (typing === undefined) {
+      // Nobody has typed here since this process began, but clients may show somebody who began before.
+      const nobody: RoomTyping = { users: new Map(), changedAt: 0 }
+      this.#rooms.set(room, nobody)
+      this.#changed(room, nobody)
+      return
+    }
+    const known = typing.users.get(userId)
+    if (known === undefined) return
     known.cancel()
     typing.users.delete(userId)
     this.#typists -= 1
