@@ -89,9 +89,7 @@ export class ForkJoining {
   async #set(room: RoomRow, currentState: RoomRow['stateId']): Promise<void> {
     if (currentState === room.stateId) return
     try {
-      await this.#store.write((tx) =>
-        tx.events.append({ roomNid: room.nid, expectedHeadSeq: room.headSeq, events: [], currentState }),
-      )
+      await this.#store.append({ roomNid: room.nid, expectedHeadSeq: room.headSeq, events: [], currentState })
     } catch (error) {
       // Another process has written to the room, and resolved its state in doing so.
       if (!(error instanceof StaleHeadError)) throw error

@@ -27,13 +27,11 @@ export async function acceptLinearRun(store: Store, roomId: RoomId, events: read
   if (run === null || run.accepted.length === 0) return 0
   const { room, accepted } = run
   try {
-    await store.write((tx) =>
-      tx.events.append({
-        roomNid: room.nid,
-        expectedHeadSeq: room.headSeq,
-        events: accepted.map((event) => ({ event, verdict: 'accepted', stateBefore: 'previous' })),
-      }),
-    )
+    await store.append({
+      roomNid: room.nid,
+      expectedHeadSeq: room.headSeq,
+      events: accepted.map((event) => ({ event, verdict: 'accepted', stateBefore: 'previous' })),
+    })
   } catch (error) {
     // Another process has written to the room.
     if (error instanceof StaleHeadError) return 0
