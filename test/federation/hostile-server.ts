@@ -43,6 +43,12 @@ export type Disguise = {
   readonly authorization?: string | null
 }
 
+export type SaidOfKeys = {
+  readonly validUntilTs?: number
+  /** Former keys, and when they went out of use. */
+  readonly old?: readonly (readonly [signer: Signer, expiredTs: number])[]
+}
+
 /** JSON; or text and bytes, which are sent as they are. */
 export type RequestBody = JsonValue | string | Uint8Array
 
@@ -51,6 +57,8 @@ export class HostileServer implements AsyncDisposable {
   readonly signer: Signer
   /** What came in, oldest first, but for the requests of its keys. */
   readonly asked: Asked[] = []
+  /** What it says of its keys besides the one that it signs with. */
+  keys: SaidOfKeys = {}
   readonly #ca: TestCa
   readonly #server: Server
   readonly #handlers: { readonly method: string; readonly pattern: string; readonly handle: Handler }[] = []
@@ -195,9 +203,11 @@ export class HostileServer implements AsyncDisposable {
     const { keyId, publicKey } = this.signer
     const json = {
       server_name: this.serverName,
-      valid_until_ts: Date.now() + DAY_MS,
+      valid_until_ts: this.keys.validUntilTs ?? Date.now() + DAY_MS,
       verify_keys: { [keyId]: { key: encodeBase64(publicKey) } },
-      old_verify_keys: {},
+      old_verify_keys: Object.fromEntries(
+        (this.keys.old ?? []).map(([old, expired_ts]) => [old.keyId, { key: encodeBase64(old.publicKey), expired_ts }]),
+      ),
     }
     return signJson(json, this.signer)
   }

@@ -1,0 +1,85 @@
+/** S7, S8 over the wire: until when a key is believed for events and requests, and what this server shows of its own. */
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { statSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { decodeBase64 } from '#core/crypto.ts'
+import { type Signer, signerFromSeed, verifyJson } from '#core/event/sign.ts'
+import type { RemoteRoom } from '#test/federation/harness/remote-room.ts'
+import { deliver, isShown, joinedRoom, type Scene, securityScene } from '#test/federation/harness/security-scene.ts'
+
+const DAY_MS = 86_400_000
+
+let scene: Scene
+before(async () => {
+  scene = await securityScene()
+})
+after(() => scene?.[Symbol.asyncDispose]())
+
+/** Whether an event by that key and of that time is shown in the end. */
+async function isTaken(remote: RemoteRoom, signer: Signer, originServerTs: number): Promise<boolean> {
+  const event = remote.event({ signer, json: { origin_server_ts: originServerTs } })
+  await deliver(scene, remote, event)
+  return isShown(scene.alice, remote.roomId, event.eventId)
+}
+
+describe('S7: a key', () => {
+  const old = signerFromSeed('evil.example', 'a_0', randomBytes(32))
+  const expiredTs = Date.now() - 10 * DAY_MS
+
+  for (const version of ['4', '5', '11']) {
+    const isEnforced = version !== '4'
+    it(`that is no longer in use is believed for what is older, in version ${version}`, async () => {
+      scene.evil.keys = { old: [[old, expiredTs]] }
+      const remote = await joinedRoom(scene, version)
+      assert.equal(await isTaken(remote, old, expiredTs), true)
+      assert.equal(await isTaken(remote, old, expiredTs + 1), !isEnforced)
+    })
+
+    it(`is believed until a week from now at the longest, in version ${version}`, async () => {
+      scene.evil.keys = { validUntilTs: Date.now() + 30 * DAY_MS }
+      const remote = await joinedRoom(scene, version)
+      assert.equal(await isTaken(remote, scene.evil.signer, Date.now() + 6.9 * DAY_MS), true)
+      assert.equal(await isTaken(remote, scene.evil.signer, Date.now() + 7.1 * DAY_MS), !isEnforced)
+    })
+  }
+
+  it('that is no longer in use proves no request; the one in use does', async () => {
+    const { evil, hearth } = scene
+    evil.keys = { old: [[old, expiredTs]] }
+    assert.equal((await evil.send(hearth, [], [], { signer: old })).status, 401)
+    assert.equal((await evil.send(hearth, [])).status, 200)
+  })
+
+  it('that its server says has run out proves no request', async () => {
+    const { other, hearth } = scene
+    other.keys = { validUntilTs: Date.now() - 1 }
+    assert.equal((await other.send(hearth, [])).status, 401)
+  })
+
+  it('that its server says is valid proves requests', async () => {
+    const { evil, hearth } = scene
+    evil.keys = { validUntilTs: Date.now() + DAY_MS }
+    assert.equal((await evil.send(hearth, [])).status, 200)
+  })
+})
+
+describe('S8: the key of this server', () => {
+  it('is its own, published with its signature, and readable by its owner alone', async () => {
+    const { evil, hearth } = scene
+    const { status, body } = await evil.get(hearth, '/_matrix/key/v2/server', { authorization: null })
+    assert.equal(status, 200)
+    const [keyId] = Object.keys(body.verify_keys) as [string]
+    const key = decodeBase64(body.verify_keys[keyId].key) as Uint8Array
+    assert.equal(
+      verifyJson(body, 'hearth.example', (id) => (id === keyId ? key : undefined)),
+      'valid',
+    )
+    assert.ok(body.valid_until_ts > Date.now() && body.valid_until_ts <= Date.now() + 7 * DAY_MS)
+    assert.equal(statSync(join(hearth.dataDir, 'signing.key')).mode & 0o777, 0o600)
+    await using second = await securityScene()
+    const other = await second.evil.get(second.hearth, '/_matrix/key/v2/server')
+    assert.notDeepEqual(other.body.verify_keys, body.verify_keys)
+  })
+})
