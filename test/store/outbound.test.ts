@@ -53,6 +53,24 @@ forEachDatabase('what other servers have yet to be told', (test) => {
     assert.deepEqual(left, [1, 3])
   })
 
+  test('an EDU for many servers is queued for each', async (open) => {
+    const store = await open()
+    const edu = { edu_type: 'x', content: { text: 'é"' } }
+    await store.write((tx) => tx.outbound.queueEduForAll([A, B], edu))
+    await store.write((tx) => tx.outbound.queueEduForAll([], edu))
+    for (const [server, count] of [
+      [A, 1],
+      [B, 1],
+      [C, 0],
+    ] as const) {
+      const edus = await store.read((tx) => tx.outbound.edus(server, 9))
+      assert.deepEqual(
+        edus.map((queued) => queued.edu),
+        Array.from({ length: count }, () => edu),
+      )
+    }
+  })
+
   test('who is behind is told by name, in pages', async (open) => {
     const store = await open()
     await store.write(async (tx) => {

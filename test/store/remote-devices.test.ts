@@ -25,7 +25,7 @@ async function nids(store: Store, ...userIds: readonly UserId[]): Promise<UserNi
 async function keep(store: Store, user: UserNid, userId: UserId): Promise<void> {
   await store.write(async (tx) => {
     await tx.remoteDevices.markStale(user, userId)
-    await tx.remoteDevices.replace({ userNid: user, streamId: 5, master: null, selfSigning: null, devices: [] })
+    await tx.remoteDevices.replace({ userNid: user, streamId: 5, master: null, selfSigning: null, devices: [] }, 1)
   })
 }
 
@@ -38,12 +38,12 @@ forEachDatabase('device lists of other servers', (test) => {
     const [carol] = (await nids(store, CAROL)) as [UserNid]
     const list = async () => (await store.read((tx) => tx.remoteDevices.lists([carol]))).get(carol)
     const nothing = { userNid: carol, master: null, selfSigning: null, devices: [] }
-    assert.equal(await store.write((tx) => tx.remoteDevices.replace({ ...nothing, streamId: 1 })), false)
+    assert.equal(await store.write((tx) => tx.remoteDevices.replace({ ...nothing, streamId: 1 }, 1)), false)
     assert.equal(await list(), undefined)
     await store.write((tx) => tx.remoteDevices.markStale(carol, CAROL))
     assert.deepEqual(await list(), { ...nothing, streamId: null, isStale: true })
     const fetched = { ...nothing, streamId: 7, master: { usage: ['master'] }, devices: [device('A'), device('B')] }
-    assert.equal(await store.write((tx) => tx.remoteDevices.replace(fetched)), true)
+    assert.equal(await store.write((tx) => tx.remoteDevices.replace(fetched, 1)), true)
     assert.deepEqual(await list(), { ...fetched, isStale: false })
     await store.write(async (tx) => {
       await tx.remoteDevices.putDevice(carol, 8, 'A' as DeviceId, null)
@@ -60,10 +60,25 @@ forEachDatabase('device lists of other servers', (test) => {
     assert.deepEqual(await list(), { ...changed, isStale: false })
     await store.write((tx) => tx.remoteDevices.markStale(carol, CAROL))
     assert.deepEqual(await list(), { ...changed, isStale: true })
-    await store.write((tx) => tx.remoteDevices.replace({ ...nothing, streamId: 11 }))
+    await store.write((tx) => tx.remoteDevices.replace({ ...nothing, streamId: 11 }, 1))
     assert.deepEqual(await list(), { ...nothing, streamId: 11, isStale: false })
     await store.write((tx) => tx.remoteDevices.forget(carol))
     assert.equal(await list(), undefined)
+  })
+
+  test('a list that is marked while it is being fetched stays stale', async (open) => {
+    const store = await open()
+    const [carol] = (await nids(store, CAROL)) as [UserNid]
+    const stale = () => store.read((tx) => tx.remoteDevices.staleLists('elsewhere.example' as ServerName, 9))
+    await keep(store, carol, CAROL)
+    assert.deepEqual(await stale(), [])
+    await store.write((tx) => tx.remoteDevices.markStale(carol, CAROL))
+    await store.write((tx) => tx.remoteDevices.markStale(carol, CAROL))
+    const list = { userNid: carol, streamId: 6, master: null, selfSigning: null, devices: [device('A')] }
+    assert.equal(await store.write((tx) => tx.remoteDevices.replace(list, 1)), true)
+    assert.deepEqual(await stale(), [{ userNid: carol, userId: CAROL, marks: 2, wasFetched: true }])
+    await store.write((tx) => tx.remoteDevices.replace(list, 2))
+    assert.deepEqual(await stale(), [])
   })
 
   test('stale lists are found by server', async (open) => {
@@ -81,14 +96,17 @@ forEachDatabase('device lists of other servers', (test) => {
       assert.deepEqual(await tx.remoteDevices.staleServers(1), [here])
       assert.deepEqual(await tx.remoteDevices.staleServers(9, here), [third])
       assert.deepEqual(await tx.remoteDevices.staleLists(here, 9), [
-        { userNid: carol, userId: CAROL },
-        { userNid: dave, userId: DAVE },
+        { userNid: carol, userId: CAROL, marks: 1, wasFetched: false },
+        { userNid: dave, userId: DAVE, marks: 1, wasFetched: false },
       ])
-      assert.deepEqual(await tx.remoteDevices.staleLists(here, 1, carol), [{ userNid: dave, userId: DAVE }])
+      assert.deepEqual(await tx.remoteDevices.staleLists(here, 1, carol), [
+        { userNid: dave, userId: DAVE, marks: 1, wasFetched: false },
+      ])
     })
-    await keep(store, dave, DAVE)
+    const whole = { userNid: dave, streamId: 5, master: null, selfSigning: null, devices: [] }
+    await store.write((tx) => tx.remoteDevices.replace(whole, 1))
     assert.deepEqual(await store.read((tx) => tx.remoteDevices.staleLists(here, 9)), [
-      { userNid: carol, userId: CAROL },
+      { userNid: carol, userId: CAROL, marks: 1, wasFetched: false },
     ])
   })
 

@@ -1,6 +1,6 @@
 import type { ServerName } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
-import { integerList } from '#store/sql/connection.ts'
+import { integerList, textList } from '#store/sql/connection.ts'
 import { deleteFrom, insertInto, RowBatch } from '#store/sql/row-batch.ts'
 import type { Sql } from '#store/sql/sql.ts'
 import type { EventNid } from '#store/types/events.ts'
@@ -83,6 +83,14 @@ export function outboundStore(sql: Sql): OutboundStore {
 
     async queueEdu(destination, edu) {
       await queueEdu.run({ server: destination, edu: JSON.stringify(edu) })
+    },
+
+    async queueEduForAll(destinations, edu) {
+      const each = sql.dialect === 'sqlite' ? 'json_each(?) AS s' : 'json_array_elements_text(?::json) AS s (value)'
+      await sql.run(`INSERT INTO queued_edus (edu, server) SELECT ?, s.value FROM ${each}`, [
+        JSON.stringify(edu),
+        textList(destinations),
+      ])
     },
 
     async dropEdus(ids) {

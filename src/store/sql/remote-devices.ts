@@ -1,4 +1,5 @@
 import { type DeviceId, type ServerName, serverOf, type UserId } from '#core/ids.ts'
+import { EVENT_DEPTH_MAX, parseJsonText } from '#core/json/parse.ts'
 import type { JsonObject } from '#core/json/value.ts'
 import { integerList } from '#store/sql/connection.ts'
 import { insertInto, RowBatch } from '#store/sql/row-batch.ts'
@@ -12,6 +13,8 @@ const DEVICE = insertInto(
   'ON CONFLICT (user_nid, device_id) DO UPDATE SET keys = excluded.keys, display_name = excluded.display_name',
 )
 
+type StaleRow = { user_nid: number; user_id: string; stale: number; stream_id: number | null }
+
 export function remoteDeviceStore(sql: Sql): RemoteDeviceStore {
   const listsOf = sql.prepare((db, p: { users: string }) =>
     db.selectFrom('remote_device_lists').selectAll().where('user_nid', 'in', sql.integers(p.users)),
@@ -24,27 +27,12 @@ export function remoteDeviceStore(sql: Sql): RemoteDeviceStore {
       .orderBy('user_nid')
       .orderBy('device_id'),
   )
-  const staleServers = sql.prepare((db, p: { after: string; limit: number }) =>
-    db
-      .selectFrom('remote_device_lists')
-      .select('server')
-      .distinct()
-      .where('stale', '=', 1)
-      .where('server', '>', p.after)
-      .orderBy('server')
-      .limit(p.limit),
-  )
-  const staleLists = sql.prepare((db, p: { server: string; after: number; limit: number }) =>
-    db
-      .selectFrom('remote_device_lists')
-      .innerJoin('users', 'users.nid', 'remote_device_lists.user_nid')
-      .select(['remote_device_lists.user_nid', 'users.user_id'])
-      .where('stale', '=', 1)
-      .where('server', '=', p.server)
-      .where('remote_device_lists.user_nid', '>', p.after)
-      .orderBy('remote_device_lists.user_nid')
-      .limit(p.limit),
-  )
+  // Written by hand: with a parameter in the place of the 0, SQLite would not use the index of stale lists.
+  const staleServers = `SELECT DISTINCT server FROM remote_device_lists WHERE stale > 0 AND server > ?
+    ORDER BY server LIMIT ?`
+  const staleLists = `SELECT list.user_nid, users.user_id, list.stale, list.stream_id
+    FROM remote_device_lists AS list JOIN users ON users.nid = list.user_nid
+    WHERE list.stale > 0 AND list.server = ? AND list.user_nid > ? ORDER BY list.user_nid LIMIT ?`
 
   async function putDevices(user: UserNid, devices: readonly RemoteDevice[]): Promise<void> {
     const batch = new RowBatch()
@@ -62,7 +50,7 @@ export function remoteDeviceStore(sql: Sql): RemoteDeviceStore {
           const list: RemoteDeviceList = {
             userNid: row.user_nid as UserNid,
             streamId: row.stream_id,
-            isStale: row.stale === 1,
+            isStale: row.stale > 0,
             master: parsed(row.master_key),
             selfSigning: parsed(row.self_signing_key),
             devices: (devices.get(row.user_nid) ?? []).map(({ device_id, keys, display_name }) => ({
@@ -77,27 +65,33 @@ export function remoteDeviceStore(sql: Sql): RemoteDeviceStore {
     },
 
     async staleServers(limit, after) {
-      return (await staleServers.all({ after: after ?? '', limit })).map(({ server }) => server as ServerName)
+      const rows = await sql.all<{ server: ServerName }>(staleServers, [after ?? '', limit])
+      return rows.map(({ server }) => server)
     },
 
     async staleLists(server, limit, after) {
-      const rows = await staleLists.all({ server, after: after ?? -1, limit })
-      return rows.map(({ user_nid, user_id }) => ({ userNid: user_nid as UserNid, userId: user_id as UserId }))
+      const rows = await sql.all<StaleRow>(staleLists, [server, after ?? -1, limit])
+      return rows.map(({ user_nid, user_id, stale, stream_id }) => ({
+        userNid: user_nid as UserNid,
+        userId: user_id as UserId,
+        marks: stale,
+        wasFetched: stream_id !== null,
+      }))
     },
 
     async markStale(user, userId) {
       await sql.run(
         `INSERT INTO remote_device_lists (user_nid, server, stream_id, stale, master_key, self_signing_key)
-         VALUES (?, ?, NULL, 1, NULL, NULL) ON CONFLICT (user_nid) DO UPDATE SET stale = 1`,
+         VALUES (?, ?, NULL, 1, NULL, NULL) ON CONFLICT (user_nid) DO UPDATE SET stale = remote_device_lists.stale + 1`,
         [user, serverOf(userId)],
       )
     },
 
-    async replace({ userNid, streamId, master, selfSigning, devices }) {
+    async replace({ userNid, streamId, master, selfSigning, devices }, marks) {
       const kept = await sql.run(
-        `UPDATE remote_device_lists SET stream_id = ?, stale = 0, master_key = ?, self_signing_key = ?
-         WHERE user_nid = ?`,
-        [streamId, json(master), json(selfSigning), userNid],
+        `UPDATE remote_device_lists SET stream_id = ?, stale = CASE WHEN stale = ? THEN 0 ELSE stale END,
+         master_key = ?, self_signing_key = ? WHERE user_nid = ?`,
+        [streamId, marks, json(master), json(selfSigning), userNid],
       )
       if (kept === 0) return false
       await sql.run('DELETE FROM remote_devices WHERE user_nid = ?', [userNid])
@@ -130,5 +124,5 @@ function json(value: JsonObject | null): string | null {
 }
 
 function parsed(text: string | null): JsonObject | null {
-  return text === null ? null : JSON.parse(text)
+  return text === null ? null : (parseJsonText(text, { depthMax: EVENT_DEPTH_MAX, lossless: true }) as JsonObject)
 }

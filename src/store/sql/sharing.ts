@@ -1,8 +1,9 @@
+import type { ServerName } from '#core/ids.ts'
 import { integerList } from '#store/sql/connection.ts'
 import { logKindNumber } from '#store/sql/log.ts'
 import { membershipNumber } from '#store/sql/membership-numbers.ts'
 import type { Sql } from '#store/sql/sql.ts'
-import type { RoomNid } from '#store/types/rooms.ts'
+import type { PartialState, RoomNid } from '#store/types/rooms.ts'
 import type { SharingReader } from '#store/types/sharing.ts'
 import type { UserNid } from '#store/types/users.ts'
 
@@ -43,6 +44,14 @@ export function sharingReader(sql: Sql): SharingReader {
       AND EXISTS (SELECT 1 FROM accounts WHERE accounts.user_nid = memberships.user_nid)
     ORDER BY memberships.user_nid`
 
+  // A room whose members aren't known yet has the servers that the join's answer named.
+  const partial = `SELECT rooms.partial FROM memberships JOIN rooms ON rooms.nid = memberships.room_nid
+    WHERE memberships.user_nid = ? AND memberships.membership = ${JOIN} AND rooms.partial IS NOT NULL`
+  const servers = `SELECT DISTINCT room_servers.server FROM memberships
+    JOIN room_servers ON room_servers.room_nid = memberships.room_nid
+    WHERE memberships.user_nid = ? AND memberships.membership = ${JOIN}`
+  const arrivals = 'SELECT server FROM room_server_log WHERE room_nid = ? AND position = ? AND present = 1'
+
   const users = async (text: string, parameters: readonly (number | string)[]) =>
     (await sql.all<{ user_nid: number }>(text, parameters)).map((row) => row.user_nid as UserNid)
   const pairs = async (text: string, parameters: readonly number[]) =>
@@ -62,6 +71,16 @@ export function sharingReader(sql: Sql): SharingReader {
       candidates === undefined
         ? users(joinedAt, [room, position, position])
         : users(joinedAtOf, [integerList(candidates), room, position, position]),
+    async serversWithUser(user) {
+      const found = new Set((await sql.all<{ server: ServerName }>(servers, [user])).map(({ server }) => server))
+      for (const row of await sql.all<{ partial: string }>(partial, [user])) {
+        for (const server of (JSON.parse(row.partial) as PartialState).servers) found.add(server)
+      }
+      return [...found]
+    },
+    async arrivals(room, position) {
+      return (await sql.all<{ server: ServerName }>(arrivals, [room, position])).map(({ server }) => server)
+    },
     localMembers: (room) => users(localMembers, [room]),
   }
 }

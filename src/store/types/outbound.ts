@@ -35,5 +35,7 @@ export interface OutboundStore extends OutboundReader {
   dropMissed(events: readonly MissedEvent[]): Promise<void>
   /** Queues an EDU that must arrive, even after a restart. */
   queueEdu(destination: ServerName, edu: JsonObject): Promise<void>
+  /** The same for many servers. */
+  queueEduForAll(destinations: Iterable<ServerName>, edu: JsonObject): Promise<void>
   dropEdus(ids: readonly number[]): Promise<void>
 }

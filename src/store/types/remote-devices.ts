@@ -24,7 +24,14 @@ export type RemoteDeviceList = RemoteSigningKeys & {
   readonly devices: readonly RemoteDevice[]
 }
 
-export type StaleList = { readonly userNid: UserNid; readonly userId: UserId }
+export type StaleList = {
+  readonly userNid: UserNid
+  readonly userId: UserId
+  /** How often it was marked since it was last whole. */
+  readonly marks: number
+  /** It was fetched before. */
+  readonly wasFetched: boolean
+}
 
 export interface RemoteDeviceReader {
   /** The lists that are kept of these users. */
@@ -41,10 +48,13 @@ export interface RemoteDeviceReader {
  * caller (`tx.devices.recordListChange`).
  */
 export interface RemoteDeviceStore extends RemoteDeviceReader {
-  /** Marks the list as one that is to be fetched; begins to keep one where there is none. */
+  /** Marks the list as one that is to be fetched, once more if it is; begins to keep one where there is none. */
   markStale(user: UserNid, userId: UserId): Promise<void>
-  /** Sets the whole list, as it was fetched; false where the list isn't kept any more. */
-  replace(list: Omit<RemoteDeviceList, 'isStale'>): Promise<boolean>
+  /**
+   * Sets the whole list, as it was fetched; false where the list isn't kept any more. It stays stale where it was marked
+   * more often than when the fetching began: the answer may be from before that.
+   */
+  replace(list: Omit<RemoteDeviceList, 'isStale'>, marks: number): Promise<boolean>
   /** Brings one device of a list that is kept up to a version. null for one that was deleted. */
   putDevice(user: UserNid, streamId: number, deviceId: DeviceId, device: RemoteDevice | null): Promise<void>
   /** Sets those that aren't null, in a list that is kept. */

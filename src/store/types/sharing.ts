@@ -1,3 +1,4 @@
+import type { ServerName } from '#core/ids.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
 import type { UserNid } from '#store/types/users.ts'
 
@@ -15,6 +16,10 @@ export interface SharingReader {
   loggedMemberships(from: number, to: number): Promise<{ roomNid: RoomNid; userNid: UserNid }[]>
   /** Who was joined to the room after what happened at a position: of the candidates, or of all. */
   joinedAt(room: RoomNid, position: number, candidates?: readonly UserNid[]): Promise<UserNid[]>
+  /** The servers with a user who shares a room with this one now; this server too. */
+  serversWithUser(user: UserNid): Promise<ServerName[]>
+  /** The servers that came into the room at a position: their first user joined. */
+  arrivals(room: RoomNid, position: number): Promise<ServerName[]>
   /** The users of this server who are joined to the room now. */
   localMembers(room: RoomNid): Promise<UserNid[]>
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { UserId } from '#core/ids.ts'
+import type { EventId, ServerName, UserId } from '#core/ids.ts'
 import type { ReadTx, Store } from '#store/store.ts'
 import type { UserNid } from '#store/types/users.ts'
 import { forEachDatabase } from '#test/store/harness.ts'
@@ -83,6 +83,28 @@ forEachDatabase('who shares rooms', (test) => {
     assert.deepEqual(await at(joined + 1, [alice, bob]), [bob])
     assert.deepEqual(await at(store.position(), [alice]), [alice])
     assert.deepEqual(await at(joined, []), [])
+  })
+
+  test('which servers share rooms with a user, and when they came', async (open) => {
+    const store = await open()
+    const { alice, bob } = await numbers(store)
+    const [one, two] = [await RoomFixture.create(store), await RoomFixture.create(store)]
+    await one.append(store, [one.member(ALICE, 'join')])
+    await one.append(store, [one.member(CAROL, 'join')])
+    const came = store.position()
+    await one.append(store, [one.member(DAVE, 'join')])
+    const [here, elsewhere, far] = ['hearth.example', 'elsewhere.example', 'far.example'] as ServerName[]
+    const partial = { joinEvent: '$join' as EventId, servers: [elsewhere!, far!] }
+    await store.write((tx) => tx.rooms.setPartial(two.nid, partial))
+    const servers = async (user: UserNid) => (await store.read((tx) => tx.sharing.serversWithUser(user))).sort()
+    assert.deepEqual(await servers(alice), [elsewhere, here])
+    assert.deepEqual(await servers(bob), [])
+    await two.append(store, [two.member(ALICE, 'join')])
+    assert.deepEqual(await servers(alice), [elsewhere, far, here])
+    await store.read(async (tx) => {
+      assert.deepEqual(await tx.sharing.arrivals(one.nid, came), [elsewhere])
+      assert.deepEqual(await tx.sharing.arrivals(one.nid, came + 1), [])
+    })
   })
 
   test('who of this server is in a room', async (open) => {

@@ -9,7 +9,7 @@ export const remoteDevicesTables: DomainTables = (d) => [
     master_key ${d.text},
     self_signing_key ${d.text}
   )${d.rows}`,
-  'CREATE INDEX remote_device_lists_stale ON remote_device_lists (server, user_nid) WHERE stale = 1',
+  'CREATE INDEX remote_device_lists_stale ON remote_device_lists (server, user_nid) WHERE stale > 0',
   `CREATE TABLE remote_devices (
     user_nid ${d.int} NOT NULL REFERENCES remote_device_lists (user_nid) ON DELETE CASCADE,
     device_id ${d.text} NOT NULL,
