@@ -26,6 +26,7 @@ import type { FederationTransport } from '#services/federation/transport/transpo
 import { Housekeeping } from '#services/housekeeping.ts'
 import { RateLimiter } from '#services/rate-limiter.ts'
 import { readingServices } from '#services/reading-services.ts'
+import { RendezvousSessions } from '#services/rendezvous/rendezvous-sessions.ts'
 import type { RoomSettings } from '#services/rooms/room-context.ts'
 import { RoomServices } from '#services/rooms/room-services.ts'
 import { ServerLimiter } from '#services/server-limiter.ts'
@@ -124,7 +125,8 @@ export async function openServices(config: Config, surroundings: Surroundings): 
   })
   opened.defer(() => federation.close())
   senderMetrics(metrics, federation.sender)
-  const own = { clock, config, federation, limiter, metrics, rooms, serverLimiter }
+  const rendezvous = new RendezvousSessions({ clock, randomBytes })
+  const own = { clock, config, federation, limiter, metrics, rendezvous, rooms, serverLimiter }
   const services: Services = { ...own, ...accounts, ...e2ee, ...reading }
   const ending = opened.move()
   return { services, [Symbol.asyncDispose]: () => ending.disposeAsync() }

@@ -71,6 +71,7 @@ export function endpointServer(
         uri: request.uri,
         authorization: request.authorization === null ? [] : [request.authorization],
         body: Buffer.from(request.body ?? ''),
+        header: () => undefined,
         signal: new AbortController().signal,
         ip: '127.0.0.1',
         userAgent: null,

@@ -22,6 +22,8 @@ export type Input<A extends Auth, P extends TProperties, Q extends TProperties, 
   readonly query: Static<TObject<Q>>
   readonly body: Static<B>
   readonly caller: CallerOf<A>
+  /** Those that the endpoint names. */
+  readonly headers: Readonly<Record<string, string | undefined>>
   /** The server that signed the request. */
   readonly origin: A extends 'server' ? ServerName : null
   /** Aborts when the client goes away (reason `'gone'`) or the server stops (`'stopping'`): then answer at once. */
@@ -51,9 +53,14 @@ type Contract<A extends Auth, P extends TProperties, Q extends TProperties, B ex
    * send is always read like that.
    */
   readonly numbers?: 'plain' | 'lossless'
-  /** `form` reads `application/x-www-form-urlencoded` by the grammar of the query: for our own pages. */
-  readonly bodyFormat?: 'json' | 'form'
+  /**
+   * `form` reads `application/x-www-form-urlencoded` by the grammar of the query: for our own pages. `text` gives the
+   * body as it is.
+   */
+  readonly bodyFormat?: 'json' | 'form' | 'text'
   readonly bodyBytesMax?: number
+  /** Names of request headers that the handler reads, in lower case. */
+  readonly headers?: readonly string[]
   /** The answer may wait for news: when the caller's session ends meanwhile, it is 401 `M_UNKNOWN_TOKEN`. */
   readonly longPoll?: boolean
   /** Returns the JSON of a 200, or an `Answer`. Throws `MatrixError` for every expected failure. */
@@ -71,8 +78,9 @@ export type Endpoint = {
   readonly query: TProperties
   readonly body: TSchema | null
   readonly numbers: 'plain' | 'lossless'
-  readonly bodyFormat: 'json' | 'form'
+  readonly bodyFormat: 'json' | 'form' | 'text'
   readonly bodyBytesMax: number
+  readonly headers: readonly string[]
   readonly longPoll: boolean
   handle(input: AnyInput, services: Services): Promise<object | Answer> | object | Answer
 }
@@ -81,6 +89,7 @@ export type AnyInput = {
   readonly params: unknown
   readonly query: unknown
   readonly body: unknown
+  readonly headers: Readonly<Record<string, string | undefined>>
   readonly caller: Caller | null
   readonly origin: ServerName | null
   readonly signal: AbortSignal
@@ -111,6 +120,7 @@ export function endpoint<
     numbers: contract.numbers ?? 'plain',
     bodyFormat: contract.bodyFormat ?? 'json',
     bodyBytesMax: contract.bodyBytesMax ?? (contract.auth === 'server' ? FEDERATION_BODY_BYTES_MAX : BODY_BYTES_MAX),
+    headers: contract.headers ?? [],
     longPoll: contract.longPoll ?? false,
     handle: contract.handle as Endpoint['handle'],
   }

@@ -237,7 +237,10 @@ describe('CORS (W1)', () => {
     for (const { headers } of answers) {
       assert.equal(headers.get('access-control-allow-origin'), '*')
       assert.equal(headers.get('access-control-allow-methods'), 'GET, POST, PUT, DELETE, OPTIONS')
-      assert.equal(headers.get('access-control-allow-headers'), 'X-Requested-With, Content-Type, Authorization')
+      assert.equal(
+        headers.get('access-control-allow-headers'),
+        'X-Requested-With, Content-Type, Authorization, If-Match, If-None-Match',
+      )
     }
   })
 

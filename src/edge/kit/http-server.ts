@@ -169,6 +169,7 @@ export class HttpServer {
         uri: request.raw.url ?? '',
         authorization: request.raw.headersDistinct['authorization'] ?? [],
         body: (request.body as Uint8Array | undefined) ?? NO_BODY,
+        header: (name) => request.raw.headersDistinct[name]?.join(', '),
         signal: request.abort.signal,
         ip: request.ip,
         userAgent: request.headers['user-agent']?.slice(0, USER_AGENT_LENGTH_MAX) ?? null,

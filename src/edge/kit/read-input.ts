@@ -48,6 +48,7 @@ type BodyReader = Pick<InputReader, 'body' | 'parsedBody'>
 
 function bodyReader(endpoint: Endpoint, schema: TSchema): BodyReader {
   const validator = Compile(schema)
+  if (endpoint.bodyFormat === 'text') return { body: textOf, parsedBody: (value) => value }
   const parse = bodyParser(endpoint, schema)
   // A PUT replaces something: there an empty body is a mistake, never "no options".
   const emptyIsObject = (endpoint.method === 'POST' || endpoint.method === 'DELETE') && validator.Check({})
@@ -58,6 +59,15 @@ function bodyReader(endpoint: Endpoint, schema: TSchema): BodyReader {
     return value
   }
   return { body: (bytes) => parsedBody(bytes.length === 0 ? undefined : parse(bytes)), parsedBody }
+}
+
+/** @throws MatrixError M_INVALID_PARAM for what isn't UTF-8 */
+function textOf(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+  } catch {
+    throw invalidParam('The body must be text in UTF-8')
+  }
 }
 
 function bodyParser(endpoint: Endpoint, schema: TSchema): (bytes: Uint8Array) => unknown {

@@ -5,7 +5,7 @@ import type { JsonValue } from '#core/json/value.ts'
 import { Answer } from '#kit/answer.ts'
 import { accessToken, authenticateRequest } from '#kit/authentication.ts'
 import type { Authenticate, AuthenticateServer, Origin } from '#kit/caller.ts'
-import type { Endpoint } from '#kit/endpoint.ts'
+import type { AnyInput, Endpoint } from '#kit/endpoint.ts'
 import type { LongPolls } from '#kit/long-polls.ts'
 import { parseQueryString } from '#kit/query-string.ts'
 import { type InputReader, inputReader, signedContent } from '#kit/read-input.ts'
@@ -33,6 +33,8 @@ export type RawRequest = Origin & {
   /** Each header of that name. */
   readonly authorization: readonly string[]
   readonly body: Uint8Array
+  /** A header by its name in lower case. */
+  header(name: string): string | undefined
   readonly signal: AbortSignal
 }
 
@@ -66,7 +68,8 @@ export class EndpointRunner {
     const params = this.#reader.params(request.params)
     const query = this.#reader.query(parseQueryString(request.queryString))
     const body = this.#reader.parsedBody(parsed.content)
-    const input = { params, query, body, caller: null, origin, signal, ip, userAgent }
+    const headers = headersOf(endpoint, request)
+    const input = { params, query, body, headers, caller: null, origin, signal, ip, userAgent }
     const bytes = request.body.length
     return asAnswer(await serverLimiter.run(origin, { bytes, signal }, () => endpoint.handle(input, services)))
   }
@@ -83,6 +86,7 @@ export class EndpointRunner {
       params: this.#reader.params(request.params),
       query: this.#reader.query(query),
       body: this.#reader.body(request.body),
+      headers: headersOf(endpoint, request),
       caller,
       origin: null,
       signal,
@@ -95,6 +99,10 @@ export class EndpointRunner {
         : await endpoint.handle(input, services)
     return asAnswer(answer)
   }
+}
+
+function headersOf({ headers }: Endpoint, request: RawRequest): AnyInput['headers'] {
+  return Object.fromEntries(headers.map((name) => [name, request.header(name)]))
 }
 
 function asAnswer(answer: object): Answer {

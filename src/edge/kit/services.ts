@@ -5,6 +5,7 @@ import type { E2eeServices } from '#services/e2ee/e2ee-services.ts'
 import type { FederationServices } from '#services/federation/federation-services.ts'
 import type { RateLimiter } from '#services/rate-limiter.ts'
 import type { ReadingServices } from '#services/reading-services.ts'
+import type { RendezvousSessions } from '#services/rendezvous/rendezvous-sessions.ts'
 import type { RoomServices } from '#services/rooms/room-services.ts'
 import type { ServerLimiter } from '#services/server-limiter.ts'
 
@@ -18,6 +19,7 @@ export interface Services extends AccountServices, E2eeServices, ReadingServices
   readonly federation: FederationServices
   readonly limiter: RateLimiter
   readonly metrics: Metrics
+  readonly rendezvous: RendezvousSessions
   readonly rooms: RoomServices
   readonly serverLimiter: ServerLimiter
 }

@@ -13,6 +13,9 @@ const FEATURES = {
   'org.matrix.msc2285.stable': true,
   // v1.7: mentions as the sender meant them
   'org.matrix.msc3952_intentional_mentions': true,
+  // Meeting places of devices, for signing in by QR code
+  'org.matrix.msc4108': true,
+  'io.element.msc4388': true,
   // Dehydrated devices
   'org.matrix.msc3814': true,
   // v1.16: profile fields besides name and avatar
