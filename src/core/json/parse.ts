@@ -17,7 +17,8 @@ export const EVENT_DEPTH_MAX = 65_536
 /** Nesting allowed in what clients send. */
 export const CLIENT_DEPTH_MAX = 100
 
-const notJson = (message: string) => new MatrixError('M_NOT_JSON', message)
+/** What isn't JSON at all. */
+export const notJson = (message: string) => new MatrixError('M_NOT_JSON', message)
 
 /** A byte order mark is kept, so that JSON.parse refuses it. */
 const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })

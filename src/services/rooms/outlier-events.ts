@@ -1,7 +1,9 @@
 import type { Event } from '#core/event/event.ts'
 import { requiredSignatures } from '#core/event/sign.ts'
 import { createEventIdOf, type EventId } from '#core/ids.ts'
-import { Pacer } from '#services/pacer.ts'
+import { authEdges } from '#core/state/event-source.ts'
+import { run, type Slices, Steps } from '#core/state/steps.ts'
+import { inSlices, Pacer } from '#services/pacer.ts'
 import { checkAuthEvents } from '#services/rooms/pipeline/check-auth-events.ts'
 import { LACKS_AUTH_EVENTS } from '#services/rooms/received-events.ts'
 import type { Store } from '#store/store.ts'
@@ -40,13 +42,13 @@ export class OutlierEvents {
    * verdicts; those of other rooms are left out of the answer.
    */
   async keep(room: RoomNid, events: readonly Event[]): Promise<Map<EventId, KeptOutlier>> {
+    const pacer = new Pacer()
     const wanted = new Map(events.map((event) => [event.eventId, event]))
-    const stored = await this.#stored(wanted)
+    const stored = await this.#stored(wanted, pacer)
     const judged = new Map<EventId, Judged>()
     const kept = new Map<EventId, KeptOutlier>()
     const fresh: Event[] = []
-    const pacer = new Pacer()
-    for (const event of inAuthOrder(wanted)) {
+    for (const event of await inSlices(ordered(wanted, authEdges))) {
       const row = stored.get(event.eventId)
       if (row !== undefined && row.roomNid !== room) continue
       if (row !== undefined && !(await this.#isUnsettled(row))) {
@@ -66,7 +68,7 @@ export class OutlierEvents {
   }
 
   /** The events and all that they cite as auth events, as far as they are stored. */
-  async #stored(wanted: ReadonlyMap<EventId, Event>): Promise<Map<EventId, EventRow>> {
+  async #stored(wanted: ReadonlyMap<EventId, Event>, pacer: Pacer): Promise<Map<EventId, EventRow>> {
     const ids = new Set(wanted.keys())
     for (const event of wanted.values()) {
       for (const id of event.authEvents) ids.add(id)
@@ -77,6 +79,7 @@ export class OutlierEvents {
     for (let at = 0; at < all.length; at += BATCH_EVENTS_MAX) {
       const some = all.slice(at, at + BATCH_EVENTS_MAX)
       for (const row of await this.#store.read((tx) => tx.events.byIds(some))) rows.set(row.event.eventId, row)
+      await pacer.breathe()
     }
     return rows
   }
@@ -155,19 +158,15 @@ export class OutlierEvents {
   }
 }
 
-/** Each event after those of its auth events that are among them. Events that authorise each other are left out. */
-export function* inAuthOrder(events: ReadonlyMap<EventId, Event>): Generator<Event> {
-  yield* inOrder(events, (event) => {
-    if (!event.rules.roomIdIsCreateHash || event.type === 'm.room.create') return event.authEvents
-    return [...event.authEvents, createEventIdOf(event.roomId)]
-  })
+/** Each event after those that it cites, as far as they are among them; those in a circle are left out. */
+export function inOrder(events: ReadonlyMap<EventId, Event>, cites: Cites): Event[] {
+  return run(ordered(events, cites))
 }
 
-/** Each event after those that it cites, as far as they are among them; those in a circle are left out. */
-export function* inOrder(
-  events: ReadonlyMap<EventId, Event>,
-  cites: (event: Event) => readonly EventId[],
-): Generator<Event> {
+type Cites = (event: Event) => readonly EventId[]
+
+function* ordered(events: ReadonlyMap<EventId, Event>, cites: Cites): Slices<Event[]> {
+  const steps = new Steps()
   const waitsFor = new Map<EventId, number>()
   const citedBy = new Map<EventId, Event[]>()
   const free: Event[] = []
@@ -180,13 +179,15 @@ export function* inOrder(
       if (citing === undefined) citedBy.set(id, [event])
       else citing.push(event)
     }
+    if (steps.take(1 + among.size)) yield
   }
   for (const event of free) {
-    yield event
     for (const citing of citedBy.get(event.eventId) ?? []) {
       const left = (waitsFor.get(citing.eventId) ?? 0) - 1
       waitsFor.set(citing.eventId, left)
       if (left === 0) free.push(citing)
+      if (steps.take()) yield
     }
   }
+  return free
 }

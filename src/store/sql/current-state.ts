@@ -2,6 +2,7 @@ import type { Event } from '#core/event/event.ts'
 import { CURRENT_STATE, NO_CURRENT_STATE, STATE_LOG } from '#store/sql/append-rows.ts'
 import { integerList } from '#store/sql/connection.ts'
 import { type MemberChange, type MembershipCounts, MembershipWriter } from '#store/sql/membership-writer.ts'
+import { inParts, Pauses } from '#store/sql/pauses.ts'
 import { perConnection } from '#store/sql/per-connection.ts'
 import type { PlacedEvent } from '#store/sql/placed-event.ts'
 import type { RowBatch } from '#store/sql/row-batch.ts'
@@ -77,12 +78,14 @@ export class CurrentStateWriter {
     return { stateId, ...memberships, extraPositions }
   }
 
-  async #difference(from: StateId, to: StateId): Promise<KeyChange[]> {
+  async #difference(from: StateId, to: StateId): Promise<readonly KeyChange[]> {
     const differences = await this.#tree.diff(from, to)
-    const names = await this.#keys.keys(differences.map(([key]) => key))
-    return differences.map(([key, a, b]) => {
-      const [type, stateKey] = names.get(key)!
-      return { key, type, stateKey, before: a ?? null, after: b ?? null, position: null }
+    return inParts(differences, async (some) => {
+      const names = await this.#keys.keys(some.map(([key]) => key))
+      return some.map(([key, a, b]) => {
+        const [type, stateKey] = names.get(key)!
+        return { key, type, stateKey, before: a ?? null, after: b ?? null, position: null }
+      })
     })
   }
 
@@ -96,7 +99,9 @@ export class CurrentStateWriter {
 
   async #writeKeys(room: RoomNid, changes: readonly KeyChange[], batch: RowBatch): Promise<void> {
     const last = new Map(changes.map((change) => [change.key, change]))
+    const pauses = new Pauses()
     for (const { key, type, after } of last.values()) {
+      if (pauses.due()) await pauses.pause()
       const typeNid = await this.#keys.intern(type, '')
       if (after === null) batch.add(NO_CURRENT_STATE, room, typeNid, key)
       else batch.add(CURRENT_STATE, room, typeNid, key, after)
@@ -109,7 +114,9 @@ export class CurrentStateWriter {
     const events = new Map<EventNid, Event>(placed.map(({ nid, event }) => [nid, event]))
     const unknown = ofMembers.map(({ after }) => after).filter((nid) => nid !== null && !events.has(nid)) as EventNid[]
     if (unknown.length > 0) {
-      const rows = await this.#stored.rows(await this.#eventsOf.all({ nids: integerList(unknown) }))
+      const rows = await inParts(unknown, async (nids) =>
+        this.#stored.rows(await this.#eventsOf.all({ nids: integerList(nids) })),
+      )
       for (const row of rows) events.set(row.nid, row.event)
     }
     return ofMembers.map(({ stateKey, before, after, position }) => ({

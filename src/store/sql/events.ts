@@ -5,6 +5,7 @@ import { integerList, textList } from '#store/sql/connection.ts'
 import { eventGraphReader } from '#store/sql/event-graph.ts'
 import { HistoryWriter } from '#store/sql/history.ts'
 import { OutlierWriter } from '#store/sql/outliers.ts'
+import { inParts } from '#store/sql/pauses.ts'
 import { perConnection } from '#store/sql/per-connection.ts'
 import { Rejudging } from '#store/sql/rejudging.ts'
 import { THREAD } from '#store/sql/relation.ts'
@@ -80,13 +81,15 @@ export function eventStore(sql: Sql): EventStore {
     },
 
     async byIds(eventIds) {
-      const rows = await stored.rows(await byIds.all({ ids: textList(new Set(eventIds)) }))
+      const rows = await inParts(new Set(eventIds), async (ids) => stored.rows(await byIds.all({ ids: textList(ids) })))
       const found = new Map(rows.map((row) => [row.event.eventId, row]))
       return eventIds.map((id) => found.get(id)).filter((row) => row !== undefined)
     },
 
     async byNids(nids) {
-      const rows = await stored.rows(await byNids.all({ nids: integerList(new Set(nids)) }))
+      const rows = await inParts(new Set(nids), async (some) =>
+        stored.rows(await byNids.all({ nids: integerList(some) })),
+      )
       return new Map(rows.map((row) => [row.nid, row]))
     },
 

@@ -2,7 +2,7 @@ import { isUserId, type ServerName, serverOf, type UserId } from '#core/ids.ts'
 import { MEMBERSHIP, MEMBERSHIP_LOG, NO_STRIPPED_STATE } from '#store/sql/append-rows.ts'
 import { integerList } from '#store/sql/connection.ts'
 import { asMembership, membershipNumber, membershipOfNumber } from '#store/sql/membership-numbers.ts'
-import { Pauses } from '#store/sql/pauses.ts'
+import { inParts, Pauses } from '#store/sql/pauses.ts'
 import { perConnection } from '#store/sql/per-connection.ts'
 import { type JoinedChange, RoomServerWriter } from '#store/sql/room-server-writer.ts'
 import type { RowBatch } from '#store/sql/row-batch.ts'
@@ -64,7 +64,9 @@ export class MembershipWriter {
     const members = new Map<number, UserNid>()
     const users = await this.#intern(changes)
     const standing = await this.#load(room, users)
+    const pauses = new Pauses()
     for (const { userId, eventNid, membership: claimed, position } of changes) {
+      if (pauses.due()) await pauses.pause()
       const user = users.get(userId)
       if (user === undefined) continue
       const membership = asMembership(claimed) ?? 'leave'
@@ -85,6 +87,7 @@ export class MembershipWriter {
       batch.add(MEMBERSHIP_LOG, room, user, position, membershipNumber(membership), eventNid)
     }
     for (const user of new Set(users.values())) {
+      if (pauses.due()) await pauses.pause()
       const now = standing.get(user)!
       const row = [now.eventNid, now.since, now.position, now.forgotten] as const
       batch.add(MEMBERSHIP, user, room, membershipNumber(now.membership), ...row)
@@ -111,7 +114,7 @@ export class MembershipWriter {
 
   async #load(room: RoomNid, users: ReadonlyMap<string, UserNid>): Promise<Map<UserNid, Standing>> {
     if (users.size === 0) return new Map()
-    const rows = await this.#standing.all({ room, users: integerList(users.values()) })
+    const rows = await inParts(users.values(), (some) => this.#standing.all({ room, users: integerList(some) }))
     return new Map(
       rows.map((row) => [
         row.user_nid as UserNid,

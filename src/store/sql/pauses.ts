@@ -17,3 +17,21 @@ export class Pauses {
     await setImmediate()
   }
 }
+
+/** Rows of one read that is as long as its caller's list. */
+const PART_ITEMS_MAX = 500
+
+/** Reads for a list that may be long part by part, with pauses between. */
+export async function inParts<Item, Row>(
+  items: Iterable<Item>,
+  read: (part: Item[]) => Promise<readonly Row[]>,
+): Promise<readonly Row[]> {
+  const all = [...items]
+  if (all.length <= PART_ITEMS_MAX) return read(all)
+  const rows: Row[] = []
+  for (let at = 0; at < all.length; at += PART_ITEMS_MAX) {
+    if (at > 0) await setImmediate()
+    for (const row of await read(all.slice(at, at + PART_ITEMS_MAX))) rows.push(row)
+  }
+  return rows
+}

@@ -1,6 +1,7 @@
 import type { ServerName } from '#core/ids.ts'
 import * as rows from '#store/sql/append-rows.ts'
 import { textList } from '#store/sql/connection.ts'
+import { Pauses } from '#store/sql/pauses.ts'
 import type { RowBatch } from '#store/sql/row-batch.ts'
 import type { Sql } from '#store/sql/sql.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
@@ -28,9 +29,11 @@ export class RoomServerWriter {
     if (ofServers.size === 0) return
     const found = await this.#counts.all({ room, servers: textList(ofServers.keys()) })
     const before = new Map(found.map((row) => [row.server, row.joined]))
+    const pauses = new Pauses()
     for (const [server, ownChanges] of ofServers) {
       let joined = before.get(server) ?? 0
       for (const [position, there] of Map.groupBy(ownChanges, (change) => change.position)) {
+        if (pauses.due()) await pauses.pause()
         const was = joined
         for (const { change } of there) joined += change
         if (was > 0 !== joined > 0) batch.add(rows.ROOM_SERVER_LOG, room, position, server, joined > 0)

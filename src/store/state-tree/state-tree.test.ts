@@ -14,6 +14,7 @@ import type { StateKeyNid } from '#store/types/state.ts'
 
 const ROOM = 1 as RoomNid
 const put = (key: number, event: number): StateChange => [key as StateKeyNid, event as EventNid]
+const gone = (key: number): StateChange => [key as StateKeyNid, null]
 const entry = (key: number) => [key as StateKeyNid, (key + 1) as EventNid] as const
 
 const SERVER = 'hearth.example' as ServerName
@@ -56,6 +57,19 @@ describe('the state tree on a database', () => {
       )
       assert.equal((await reader.entries(base)).length, 2000)
     }
+  })
+
+  it('changes many entries at once', async () => {
+    const keys = Array.from({ length: 3000 }, (_, key) => key)
+    const base = await tree.build(ROOM, keys.map(entry))
+    const changes = keys.filter((key) => key % 3 > 0).map((key) => (key % 3 === 1 ? put(key, 9000) : gone(key)))
+    const left = keys.filter((key) => key % 3 < 2)
+    const expected = await tree.build(
+      ROOM,
+      left.map((key) => [key as StateKeyNid, (key % 3 === 1 ? 9000 : key + 1) as EventNid]),
+    )
+    assert.ok(await tree.equal(await tree.apply(ROOM, base, changes), expected))
+    assert.equal(await tree.apply(ROOM, base, keys.map(entry)), base)
   })
 
   it('knows states of the same content, built separately', async () => {

@@ -1,8 +1,9 @@
+import { setImmediate } from 'node:timers/promises'
 import { integerList } from '#store/sql/connection.ts'
 import type { Sql } from '#store/sql/sql.ts'
 import { packRows, rowsAtMost, type StateRow } from '#store/state-tree/row.ts'
 import { RowCache } from '#store/state-tree/row-cache.ts'
-import { type Change, change, difference, listEntries, lookUp, Rows } from '#store/state-tree/tree.ts'
+import { type Change, change, difference, listEntries, lookUp, Rows, stateOf } from '#store/state-tree/tree.ts'
 import type { EventNid } from '#store/types/events.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
 import type { StateId, StateKeyNid } from '#store/types/state.ts'
@@ -15,6 +16,8 @@ export const EMPTY_STATE = 0 as StateId
 const CACHE_BYTES_MAX = 64 * 1024 * 1024
 /** Rows asked of the database at once. */
 const LOAD_ROWS_MAX = 1000
+/** Changes that are worked out at once, before others get a turn. */
+const CHANGES_AT_ONCE = 500
 /** Keys are hashed as 32-bit numbers. */
 const KEY_MAX = 2 ** 32 - 1
 
@@ -83,11 +86,19 @@ export class StateTree {
    */
   async apply(room: RoomNid, base: StateId, changes: readonly StateChange[]): Promise<StateId> {
     checkChanges(changes)
-    const { root, fingerprint, unchanged } = await this.#run((rows) => {
-      const result = change(rows, base, changes)
-      return { ...result, unchanged: result.root === rows.root(base) }
+    const first = await this.#run((rows) => {
+      const before = stateOf(rows, base)
+      return { before, after: change(rows, before, changes.slice(0, CHANGES_AT_ONCE)) }
     })
-    if (unchanged) return base
+    let { after } = first
+    for (let at = CHANGES_AT_ONCE; at < changes.length; at += CHANGES_AT_ONCE) {
+      await setImmediate()
+      const [changed, some] = [after, changes.slice(at, at + CHANGES_AT_ONCE)]
+      after = await this.#run((rows) => change(rows, changed, some))
+    }
+    if (after.root === first.before.root) return base
+    if (changes.length > CHANGES_AT_ONCE) await setImmediate()
+    const { root, fingerprint } = after
     if (root === null || typeof root === 'number') return EMPTY_STATE
     const firstId = await this.#sql.allocate('state', rowsAtMost(root))
     const rows = packRows(root, fingerprint, firstId)

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { sameFingerprint } from '#store/state-tree/hash.ts'
 import { isLeaf, LEAF_ENTRIES_MAX } from '#store/state-tree/node.ts'
 import { packRows, rowsAtMost, type StateRow } from '#store/state-tree/row.ts'
-import { type Change, change, difference, listEntries, lookUp, Rows } from '#store/state-tree/tree.ts'
+import { type Change, change, difference, listEntries, lookUp, Rows, stateOf } from '#store/state-tree/tree.ts'
 
 /** States in memory. Each run starts with none of the rows and gets what it lacked, as with a database. */
 class MemoryTree {
@@ -23,7 +23,7 @@ class MemoryTree {
 
   apply(base: number, changes: readonly Change[]): number {
     const { root, fingerprint, same } = this.run((rows) => {
-      const result = change(rows, base, changes)
+      const result = change(rows, stateOf(rows, base), changes)
       return { ...result, same: result.root === rows.root(base) }
     })
     if (same) return base

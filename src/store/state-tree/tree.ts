@@ -112,10 +112,15 @@ function differ(rows: Rows, a: Child, b: Child, found: Difference[]): void {
   for (const [key, event] of entriesB) found.push([key, undefined, event])
 }
 
-export type Changed = {
+/** A state as nodes, written or not. */
+export type Tree = {
   /** null: empty. */
   readonly root: Child
   readonly fingerprint: Fingerprint
+}
+
+export function stateOf(rows: Rows, state: number): Tree {
+  return { root: rows.root(state), fingerprint: rows.fingerprint(state) }
 }
 
 type HashedChange = { readonly hash: number; readonly key: number; readonly event: number | null }
@@ -124,10 +129,10 @@ type HashedChange = { readonly hash: number; readonly key: number; readonly even
  * A state with some entries put or taken out. When nothing changes, the root is that of the state itself.
  * @param changes no key twice
  */
-export function change(rows: Rows, state: number, changes: readonly Change[]): Changed {
-  const update = new Update(rows, rows.fingerprint(state))
+export function change(rows: Rows, tree: Tree, changes: readonly Change[]): Tree {
+  const update = new Update(rows, tree.fingerprint)
   const hashed = changes.map(([key, event]) => ({ hash: keyHash(key), key, event }))
-  const root = update.run(rows.root(state), 0, hashed)
+  const root = update.run(tree.root, 0, hashed)
   return { root, fingerprint: update.fingerprint }
 }
 

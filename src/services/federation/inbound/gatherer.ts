@@ -6,6 +6,7 @@ import type { Fetcher } from '#services/federation/inbound/fetcher.ts'
 import type { InboundCounters } from '#services/federation/inbound/inbound-counters.ts'
 import type { InboundRoom } from '#services/federation/inbound/inbound-room.ts'
 import type { PduReader } from '#services/federation/inbound/pdu-reader.ts'
+import { Pacer } from '#services/pacer.ts'
 import { inOrder, type OutlierEvents } from '#services/rooms/outlier-events.ts'
 import {
   type Judgement,
@@ -29,6 +30,8 @@ const STATES_MAX = 5
 const AUTH_REQUESTS_MAX = 20
 /** Events that are asked for one by one where most of a state is known; else the whole state is. */
 const SINGLE_EVENTS_MAX = 50
+/** Events that are read at once. */
+const READ_EVENTS_MAX = 200
 /** Requests for single events to one server at one time. */
 const SINGLE_EVENTS_AT_ONCE_MAX = 8
 
@@ -247,8 +250,10 @@ export class Gatherer {
   /** Those that aren't here, and those that were rejected for lack of others. */
   async #unsettled(eventIds: readonly EventId[]): Promise<EventId[]> {
     const unsettled: EventId[] = []
-    for (let at = 0; at < eventIds.length; at += 500) {
-      const some = eventIds.slice(at, at + 500)
+    const pacer = new Pacer()
+    for (let at = 0; at < eventIds.length; at += READ_EVENTS_MAX) {
+      const some = eventIds.slice(at, at + READ_EVENTS_MAX)
+      await pacer.breathe()
       await this.#deps.store.read(async (tx) => {
         const known = await tx.events.known(some)
         for (const id of some) {
@@ -265,8 +270,10 @@ export class Gatherer {
     const { store } = this.#deps
     const entries = new Map<string, { type: string; stateKey: string; event: EventNid }>()
     let hasCreate = false
-    for (let at = 0; at < eventIds.length; at += 500) {
-      const some = eventIds.slice(at, at + 500)
+    const pacer = new Pacer()
+    for (let at = 0; at < eventIds.length; at += READ_EVENTS_MAX) {
+      const some = eventIds.slice(at, at + READ_EVENTS_MAX)
+      await pacer.breathe()
       for (const row of await store.read((tx) => tx.events.byIds(some))) {
         const { type, stateKey, eventId } = row.event
         if (row.roomNid !== room || row.rejected || stateKey === null) continue

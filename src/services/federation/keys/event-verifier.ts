@@ -42,10 +42,14 @@ export class EventVerifier {
    * the order of the events; null for one that is signed as it must be.
    */
   async verifyAll(events: readonly Event[], options: GatherOptions = {}): Promise<(SignatureFault | null)[]> {
-    const wants = events.flatMap((event) => [...requiredSignatures(event)].map((server) => keyWant(event, server)))
+    const pacer = new Pacer()
+    const wants: KeyWant[] = []
+    for (const event of events) {
+      for (const server of requiredSignatures(event)) wants.push(keyWant(event, server))
+      await pacer.breathe()
+    }
     const keys = await this.#keyRing.gather(wants, options)
     const faults = new Array<SignatureFault | null>(events.length).fill(null)
-    const pacer = new Pacer()
     await inParallel(events.entries(), CHECKS_AT_ONCE, async ([index, event]) => {
       for (const server of requiredSignatures(event)) {
         const verdict = await this.#verifyBy(keys, event, server)

@@ -71,8 +71,10 @@ export class KeyRing {
     const signal = options.signal ?? null
     // No key is believed further ahead, whatever anybody says.
     const latest = clock() + KEY_VALID_MS_MAX
-    const reachable = wants.filter(
-      ({ server, atTs, keyIds }) => server !== this.#deps.serverName && keyIds.length > 0 && (atTs ?? 0) <= latest,
+    const reachable = latestOfEach(
+      wants.filter(
+        ({ server, atTs, keyIds }) => server !== this.#deps.serverName && keyIds.length > 0 && (atTs ?? 0) <= latest,
+      ),
     )
     const rows: Rows = await known.of(new Set(wants.map(({ server }) => server)))
     const open = () => reachable.filter((want) => !isMet(want, rows.get(want.server)))
@@ -234,6 +236,17 @@ export class KeyRing {
       cancel()
     }
   }
+}
+
+/** A key that does for the latest event of a server does for all others that were signed by it. */
+function latestOfEach(wants: readonly KeyWant[]): KeyWant[] {
+  const byKeys = new Map<string, KeyWant>()
+  for (const want of wants) {
+    const name = `${want.server} ${want.keyIds.join(' ')}`
+    const other = byKeys.get(name)
+    if (other === undefined || (other.atTs ?? 0) < (want.atTs ?? 0)) byKeys.set(name, want)
+  }
+  return [...byKeys.values()]
 }
 
 function isMet({ keyIds, atTs }: KeyWant, rows: readonly ServerKeyRow[] | undefined): boolean {

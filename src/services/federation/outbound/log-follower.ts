@@ -85,6 +85,7 @@ export class LogFollower {
     const { store, outbox } = this.#deps
     const pacer = new Pacer()
     while (!this.#isClosed && this.#position < store.position()) {
+      await pacer.breathe()
       const { upTo, events, receipts } = await store.read((tx) => this.#read(tx))
       for (const { servers, due } of events) {
         await pacer.breathe()

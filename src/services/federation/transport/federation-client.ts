@@ -2,12 +2,14 @@
 import type { Signer } from '#core/event/sign.ts'
 import type { ServerName } from '#core/ids.ts'
 import { canonicalJson } from '#core/json/canonical.ts'
-import { EVENT_DEPTH_MAX, parseJson } from '#core/json/parse.ts'
+import { EVENT_DEPTH_MAX } from '#core/json/parse.ts'
+import { parseLongJson } from '#core/json/parse-long.ts'
 import { isJsonObject, type JsonObject, type JsonValue, member } from '#core/json/value.ts'
 import { MatrixError } from '#core/matrix-error.ts'
 import { signRequest } from '#core/x-matrix.ts'
 import type { BackOff } from '#services/federation/transport/back-off.ts'
 import type { FederationMethod, FederationTransport, WireReply } from '#services/federation/transport/transport.ts'
+import { inSlices } from '#services/pacer.ts'
 
 export const TIMEOUT_MS_DEFAULT = 30_000
 export const REPLY_BYTES_MAX_DEFAULT = 12.5 * 1024 * 1024
@@ -84,7 +86,7 @@ export class FederationClient {
     try {
       const reply = await this.#exchange(request)
       this.#judge(destination, reply)
-      return read(reply, request.unread === true)
+      return await read(reply, request.unread === true)
     } finally {
       const left = (this.#underWay.get(destination) ?? 1) - 1
       if (left === 0) this.#underWay.delete(destination)
@@ -119,13 +121,13 @@ export class FederationClient {
   }
 }
 
-function read(reply: WireReply, unread: boolean): FederationReply {
+async function read(reply: WireReply, unread: boolean): Promise<FederationReply> {
   if (reply.outcome !== 'answered') return reply
   const { status, body } = reply
   const isSuccess = status >= 200 && status < 300
   if (isSuccess && unread) return { outcome: 'answered', status, json: null, bytes: body }
   try {
-    const json = parseJson(body, { depthMax: EVENT_DEPTH_MAX, lossless: true })
+    const json = await inSlices(parseLongJson(body, { depthMax: EVENT_DEPTH_MAX, lossless: true }))
     return isSuccess ? { outcome: 'answered', status, json, bytes: body } : refused(status, json)
   } catch (error) {
     if (!(error instanceof MatrixError)) throw error

@@ -1,5 +1,4 @@
 /** The state before an event: "the resolution of the set of states" after the events that it cites. */
-import { setImmediate } from 'node:timers/promises'
 import { authEventKeys } from '#core/event/auth-events.ts'
 import { type Event, type StateKey, type StateMap, stateMapKey } from '#core/event/event.ts'
 import type { EventId } from '#core/ids.ts'
@@ -7,7 +6,8 @@ import type { RoomVersionRules } from '#core/room-versions.ts'
 import { authDifference, conflictedSubgraph } from '#core/state/auth-graph.ts'
 import { resolveV1 } from '#core/state/resolve-v1.ts'
 import { resolveConflicted } from '#core/state/resolve-v2.ts'
-import { type Slices, Steps } from '#core/state/steps.ts'
+import { Steps } from '#core/state/steps.ts'
+import { inSlices } from '#services/pacer.ts'
 import { LoadedAuthGraph, readEvents } from '#services/rooms/pipeline/auth-graph.ts'
 import type { Store } from '#store/store.ts'
 import type { EventNid, EventRow } from '#store/types/events.ts'
@@ -89,7 +89,7 @@ class Forks {
     const { events, isRejected } = eventSource(rows)
     const fullIds = new Set([...full].flatMap((nid) => rows.get(nid)?.event.eventId ?? []))
     const slices = resolveConflicted(this.#rules, unconflicted, fullIds, events, isRejected, this.#steps)
-    return this.#changes(await givingWay(slices), unconflicted, rows)
+    return this.#changes(await inSlices(slices), unconflicted, rows)
   }
 
   async #resolveV1(): Promise<Change[]> {
@@ -104,7 +104,7 @@ class Forks {
       }
       return state
     })
-    const resolved = await givingWay(resolveV1(states, eventSource(rows).events, this.#steps))
+    const resolved = await inSlices(resolveV1(states, eventSource(rows).events, this.#steps))
     return this.#changes(resolved, unconflicted, rows)
   }
 
@@ -123,7 +123,7 @@ class Forks {
       full = await this.#withDifference(common)
     }
     if (this.#rules.stateResolution === 'v2.1') {
-      for (const nid of await givingWay(conflictedSubgraph(this.#conflicted, graph, this.#steps))) full.add(nid)
+      for (const nid of await inSlices(conflictedSubgraph(this.#conflicted, graph, this.#steps))) full.add(nid)
     }
     return full
   }
@@ -132,7 +132,7 @@ class Forks {
     const conflicts = [...this.#conflicts.values()]
     const count = conflicts[0]?.events.length ?? 0
     const sets = Array.from({ length: count }, (_, index) => present(conflicts.map(({ events }) => events[index]!)))
-    const full = await givingWay(authDifference(sets, common, this.#graph, this.#steps))
+    const full = await inSlices(authDifference(sets, common, this.#graph, this.#steps))
     for (const nid of this.#conflicted) full.add(nid)
     return full
   }
@@ -210,14 +210,4 @@ function eventSource(rows: ReadonlyMap<EventNid, EventRow>) {
     events: { get: (eventId: EventId) => byId.get(eventId)?.event },
     isRejected: (eventId: EventId) => byId.get(eventId)?.rejected ?? false,
   }
-}
-
-/** Runs a long computation, letting others have the thread between its slices. */
-async function givingWay<Result>(slices: Slices<Result>): Promise<Result> {
-  let step = slices.next()
-  while (!step.done) {
-    await setImmediate()
-    step = slices.next()
-  }
-  return step.value
 }

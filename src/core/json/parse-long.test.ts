@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import fc from 'fast-check'
+import { MatrixError } from '#core/matrix-error.ts'
+import { type ParseOptions, parseJson } from './parse.ts'
+import { parseLongJson } from './parse-long.ts'
+import type { JsonValue } from './value.ts'
+
+const OPTIONS: ParseOptions = { depthMax: 100, lossless: true }
+
+function parseLong(text: string | Uint8Array, options = OPTIONS): { value: JsonValue; yields: number } {
+  const slices = parseLongJson(typeof text === 'string' ? Buffer.from(text) : text, options)
+  let yields = 0
+  for (;;) {
+    const step = slices.next()
+    if (step.done) return { value: step.value, yields }
+    yields += 1
+  }
+}
+
+/** What parsing at once and parsing in slices come to: a text of the value, or the kind of failure. */
+function outcomes(text: string | Uint8Array, options = OPTIONS): [atOnce: string, inSlices: string] {
+  const outcome = (parse: () => JsonValue) => {
+    try {
+      return JSON.stringify(parse())
+    } catch (error) {
+      if (!(error instanceof MatrixError)) throw error
+      return 'refused'
+    }
+  }
+  const bytes = typeof text === 'string' ? Buffer.from(text) : text
+  return [outcome(() => parseJson(bytes, options)), outcome(() => parseLong(bytes, options).value)]
+}
+
+/** Long enough to be taken apart. */
+const ENTRY = JSON.stringify({ type: 'm.room.member', content: { membership: 'join', big: 'x'.repeat(900) } })
+const long = (entries: readonly string[]) => `{"state": [${entries.join(',')}], "other": {"a": [1, 2]}}`
+const MANY = new Array(1_000).fill(ENTRY) as string[]
+
+describe('a long JSON text in slices', () => {
+  it('gives the same value, and yields after each part', () => {
+    const { value, yields } = parseLong(long(MANY))
+    assert.deepEqual(value, JSON.parse(long(MANY)))
+    assert.ok(yields > 10, `${yields} yields`)
+  })
+
+  it('keeps odd numbers, keys named as members of objects, and characters of any length', () => {
+    const odd = '{"__proto__": 1.0, "constructor": 123456789012345678901234567890, "text": "aé漢🎉\\"],[{"}'
+    const text = long([...MANY, odd])
+    const [atOnce, inSlices] = outcomes(text)
+    assert.equal(inSlices, atOnce)
+    assert.match(inSlices, /"__proto__":1\.0,"constructor":123456789012345678901234567890/)
+  })
+
+  const BAD: Readonly<Record<string, string>> = {
+    'an entry missing': long([...MANY, '', ...MANY]),
+    'an entry missing at the end': long([...MANY, '']),
+    'an entry missing at the beginning': long(['', ...MANY]),
+    'a closing bracket too many': long([...MANY, '1]']),
+    'brackets of two kinds': long([...MANY, '{"a": 1]']),
+    'a key twice in an entry': long([...MANY, '{"a": 1, "a": 2}']),
+    'a key twice at the top': `${long(MANY).slice(0, -1)}, "state": []}`,
+    'a key twice, written differently': `${long(MANY).slice(0, -1)}, "st\\u0061te": []}`,
+    'a lone surrogate': long([...MANY, '"\\ud800"']),
+    'too much nesting': long([...MANY, `${'['.repeat(99)}${']'.repeat(99)}`]),
+    'no key': long(MANY).replace('"state":', ''),
+    'a key that is no string': long(MANY).replace('"state"', '1'),
+    'a comma too many at the top': `${long(MANY).slice(0, -1)},}`,
+    'text after the end': `${long(MANY)} {}`,
+    'no end': long(MANY).slice(0, -1),
+    'a string without an end': long([...MANY, '"a']),
+  }
+  for (const [name, text] of Object.entries(BAD)) {
+    it(`refuses ${name}`, () => assert.deepEqual(outcomes(text), ['refused', 'refused']))
+  }
+
+  it('allows as much nesting', () => {
+    const deep = (levels: number) => long([...MANY, `${'['.repeat(levels)}${']'.repeat(levels)}`])
+    const [atOnce, inSlices] = outcomes(deep(98))
+    assert.notEqual(atOnce, 'refused')
+    assert.equal(inSlices, atOnce)
+  })
+
+  it('refuses what is not UTF-8, and a byte order mark', () => {
+    assert.deepEqual(outcomes(Buffer.concat([Buffer.from(long(MANY)), Buffer.of(0xff)])), ['refused', 'refused'])
+    assert.deepEqual(outcomes(`\ufeff${long(MANY)}`), ['refused', 'refused'])
+  })
+
+  it('comes to the same for any JSON, whole or broken', () => {
+    const texts = fc.tuple(fc.json(), fc.json(), fc.nat(), fc.constantFrom('', ',', ']', '}', '"', '1', ' '))
+    fc.assert(
+      fc.property(texts, ([entry, member, at, broken]) => {
+        const text = `{ "list" : [${entry},${`"${'y'.repeat(140_000)}"`},${entry} ] , "m": ${member} }`
+        // Inside the long string nothing happens.
+        const place = at % 2 === 0 ? at % 100 : text.length - (at % 100)
+        for (const tried of [text, entry, text.slice(0, place) + broken + text.slice(place)]) {
+          const [atOnce, inSlices] = outcomes(tried)
+          assert.equal(inSlices, atOnce)
+        }
+      }),
+      { numRuns: 20 },
+    )
+  })
+})
