@@ -49,6 +49,15 @@ describe('POST /receipt', () => {
     assert.equal(JSON.stringify(await receiptsSeenBy(bob)).includes('private'), false)
   })
 
+  it('shows the one without a thread of two on one event, whichever came last', async () => {
+    const own = await alice.createRoom()
+    const event = await alice.send(own)
+    await receipt(alice, 'm.read', event, {}, own)
+    await receipt(alice, 'm.read', event, { thread_id: 'main' }, own)
+    const shown = (await receiptsSeenBy(alice, own))[event]?.['m.read']?.[alice.userId]
+    assert.deepEqual(shown, { ts: hearth.services.clock() })
+  })
+
   it('keeps one for each thread, next to the one without', async () => {
     const own = await alice.createRoom()
     const root = await alice.send(own)

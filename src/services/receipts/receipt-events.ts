@@ -10,7 +10,9 @@ export async function receiptEvents(tx: ReadTx, receipts: readonly ReceiptRow[])
   const content = [...byEvent].map(([eventId, ofEvent]) => {
     const byType = Map.groupBy(ofEvent, (receipt) => receipt.type)
     const types = [...byType].map(([type, ofType]) => {
-      const entries = ofType.flatMap(({ userNid, ts, threadId }) => {
+      // There is room for one of a user on an event, the last: the unthreaded one, which says more.
+      const unthreadedLast = ofType.toSorted((a, b) => Number(a.threadId === null) - Number(b.threadId === null))
+      const entries = unthreadedLast.flatMap(({ userNid, ts, threadId }) => {
         const userId = users.get(userNid)
         return userId === undefined ? [] : [[userId, { ts, ...(threadId === null ? {} : { thread_id: threadId }) }]]
       })
