@@ -22,6 +22,9 @@ export type HearthOptions = {
   readonly config?: object
   /** Where it listens besides the port for clients. */
   readonly listeners?: readonly object[]
+  /** What node itself is given before the program. */
+  readonly nodeArguments?: readonly string[]
+  readonly environment?: Readonly<Record<string, string>>
 }
 
 /** How a process ended. */
@@ -32,10 +35,12 @@ export class Hearth {
   readonly folder: string
   readonly #configFile: string
   readonly #database: Database
+  readonly #options: HearthOptions
   #child: ChildProcess | null = null
   #output = ''
 
-  private constructor(folder: string, port: number, database: Database) {
+  private constructor(folder: string, port: number, database: Database, options: HearthOptions) {
+    this.#options = options
     this.folder = folder
     this.url = `http://127.0.0.1:${port}`
     this.#configFile = join(folder, 'hearth.yaml')
@@ -59,7 +64,7 @@ export class Hearth {
       password_hash: { memory_kib: 8, passes: 1 },
       ...options.config,
     }
-    const hearth = new Hearth(folder, port, database)
+    const hearth = new Hearth(folder, port, database, options)
     await writeFile(hearth.#configFile, JSON.stringify(config))
     try {
       await hearth.boot()
@@ -87,8 +92,9 @@ export class Hearth {
   async boot(): Promise<number> {
     const began = performance.now()
     const environment = Object.entries(process.env).filter(([name]) => !name.startsWith('HEARTH_'))
-    const child = spawn(process.execPath, [MAIN, 'start', '--config', this.#configFile], {
-      env: { ...Object.fromEntries(environment), NODE_NO_WARNINGS: '1' },
+    const { nodeArguments = [], environment: added = {} } = this.#options
+    const child = spawn(process.execPath, [...nodeArguments, MAIN, 'start', '--config', this.#configFile], {
+      env: { ...Object.fromEntries(environment), NODE_NO_WARNINGS: '1', ...added },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     this.#child = child
