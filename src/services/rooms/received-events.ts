@@ -25,8 +25,11 @@ const RETRY_AFTER_MS = 1_000
 /** An event from elsewhere whose format, signatures and hash have been checked. */
 export type ReceivedEvent = {
   readonly event: Event
-  /** The state before it by what others say, where what it cites can't be had; it is one of those that are resolved. */
-  readonly stateBefore?: StateId
+  /**
+   * By what others say, the states after those events that it cites and that aren't here, or the state before it, which
+   * stands for all of these. They are resolved together with those that are known.
+   */
+  readonly told?: readonly StateId[]
 }
 
 export type Judgement =
@@ -145,9 +148,8 @@ export class ReceivedEvents {
     return verdict
   }
 
-  #stateBefore({ event, stateBefore: told }: ReceivedEvent, { room, prev }: Cited): Promise<StateId> | StateId {
-    const states = prev.map(({ stateAfter }) => stateAfter)
-    if (told !== undefined) states.push(told)
+  #stateBefore({ event, told = [] }: ReceivedEvent, { room, prev }: Cited): Promise<StateId> | StateId {
+    const states = [...prev.map(({ stateAfter }) => stateAfter), ...told]
     // Nothing comes before an event that cites none; only a create event may.
     if (states.length === 0) return 0 as StateId
     return stateBefore(this.#store, room.nid, event.rules, states)
@@ -196,7 +198,7 @@ export class ReceivedEvents {
 /** The events from a place on, up to one whose state before it others told. */
 function untilTold(events: readonly ReceivedEvent[], from: number): Event[] {
   const rest = events.slice(from)
-  const end = rest.findIndex(({ stateBefore }) => stateBefore !== undefined)
+  const end = rest.findIndex(({ told }) => told !== undefined)
   return (end === -1 ? rest : rest.slice(0, end)).map(({ event }) => event)
 }
 
@@ -223,11 +225,13 @@ async function readCited(tx: ReadTx, roomId: RoomId, event: Event): Promise<Cite
 }
 
 /** What ends the judging of an event before it has begun; null for nothing. */
-function findObstacle({ event, stateBefore: told }: ReceivedEvent, cited: Cited): Judgement | null {
+function findObstacle({ event, told }: ReceivedEvent, cited: Cited): Judgement | null {
   const { room, known, auth, prev, unsettled } = cited
   // Only in room versions whose senders choose event ids.
   if (known !== null && known.roomNid !== room.nid) return drop('event id', 'another room has an event of this id')
   if (known !== null && known.rank !== null) return { outcome: 'known', rejected: known.rejected }
+  // What happens after the last local member has left can't be followed, let alone judged.
+  if (!room.isResident) return drop('room', 'this server is not in the room')
   if (prev.some((row) => row.roomNid !== room.nid))
     return drop('prev_events', 'prev_events has an entry of another room')
   if (event.type === 'm.room.create') return drop('create', 'the room has a create event')

@@ -17,6 +17,8 @@ export type MissingEventsRequest = {
   /** Events whose previous events are wanted. */
   readonly latest: readonly EventId[]
   readonly limit: number
+  /** Events below this depth aren't wanted. */
+  readonly minDepth: number
 }
 
 /** A state and what authorises it, as another server says; in JSON, nothing checked. */
@@ -69,7 +71,7 @@ export class Fetcher {
         earliest_events: [...request.earliest],
         latest_events: [...request.latest],
         limit: request.limit,
-        min_depth: 0,
+        min_depth: request.minDepth,
       },
       timeoutMs: EVENT_TIMEOUT_MS,
     })

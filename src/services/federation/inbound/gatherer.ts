@@ -1,6 +1,6 @@
 import type { Event } from '#core/event/event.ts'
 import type { EventId, ServerName } from '#core/ids.ts'
-import { createEventIdOf } from '#core/ids.ts'
+import { createEventIdOf, serverOf } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
 import type { Fetcher } from '#services/federation/inbound/fetcher.ts'
 import type { InboundCounters } from '#services/federation/inbound/inbound-counters.ts'
@@ -25,7 +25,7 @@ export const MISSING_EVENTS_LIMIT = 20
 /** Extremities and events that one such request names. */
 const NAMED_EVENTS_MAX = 20
 /** States that are asked for because of one event. */
-const STATES_MAX = 5
+const STATES_MAX = 8
 /** Requests for auth events because of one event. */
 const AUTH_REQUESTS_MAX = 20
 /** Events that are asked for one by one where most of a state is known; else the whole state is. */
@@ -37,6 +37,7 @@ const SINGLE_EVENTS_AT_ONCE_MAX = 8
 
 type Deps = {
   readonly store: Store
+  readonly serverName: ServerName
   readonly fetcher: Fetcher
   readonly reader: PduReader
   readonly received: ReceivedEvents
@@ -81,10 +82,11 @@ export class Gatherer {
     sources: readonly ServerName[],
   ): Promise<ReadonlyMap<EventId, Event>> {
     const pool = new Map<EventId, Event>([[event.eventId, event]])
+    const minDepth = await this.#depthOfStay(room)
     for (let round = 0; round < MISSING_EVENTS_ROUNDS_MAX; round++) {
       const latest = await this.#frontier(room, pool)
       if (latest.length === 0) break
-      const added = await this.#askForPrevious(room, latest, sources, pool)
+      const added = await this.#askForPrevious(room, latest, minDepth, sources, pool)
       if (added === 0) break
     }
     return pool
@@ -100,6 +102,20 @@ export class Gatherer {
     return lacking.map(({ eventId }) => eventId)
   }
 
+  /** The depth at which this server came into the room: what lies below is history, to be fetched when it is read. */
+  async #depthOfStay({ nid }: InboundRoom): Promise<number> {
+    const { store, serverName } = this.#deps
+    return store.read(async (tx) => {
+      const members = await tx.memberships.ofRoom(nid, ['join'])
+      const userIds = await tx.users.userIds(members.map(({ userNid }) => userNid))
+      const since = members
+        .filter(({ userNid }) => serverOf(userIds.get(userNid)!) === serverName)
+        .reduce((min, row) => Math.min(min, row.since), Number.MAX_SAFE_INTEGER)
+      const [join] = await tx.events.receivedBetween(nid, since - 1, since, 1)
+      return join?.event.depth ?? 0
+    })
+  }
+
   /** Those of the events that have a place in the room's timeline. */
   async #placed(room: RoomNid, eventIds: readonly EventId[]): Promise<Set<EventId>> {
     const known = await this.#deps.store.read((tx) => tx.events.known(eventIds))
@@ -109,6 +125,7 @@ export class Gatherer {
   async #askForPrevious(
     room: InboundRoom,
     latest: readonly EventId[],
+    minDepth: number,
     sources: readonly ServerName[],
     pool: Map<EventId, Event>,
   ): Promise<number> {
@@ -121,11 +138,14 @@ export class Gatherer {
         earliest,
         latest: latest.slice(-NAMED_EVENTS_MAX),
         limit: MISSING_EVENTS_LIMIT,
+        minDepth,
       })
       if (pdus === null) continue
       const events = await reader.events(pdus, room.rules, source, room.roomId)
       const placed = await this.#placed(room.nid, [...events.keys()])
-      const fresh = [...events.values()].filter(({ eventId }) => !placed.has(eventId) && !pool.has(eventId))
+      const fresh = [...events.values()].filter(
+        ({ eventId, depth }) => depth >= minDepth && !placed.has(eventId) && !pool.has(eventId),
+      )
       for (const event of fresh) pool.set(event.eventId, event)
       if (fresh.length > 0) return fresh.length
     }
@@ -140,9 +160,9 @@ export class Gatherer {
       if (judgement.auth.length > 0) {
         if (!(await this.authEvents(room, event, judgement.auth, sources, budget))) return judgement
       } else {
-        const told = await this.stateBefore(room, event.eventId, sources, budget)
+        const told = await this.toldStates(room, event.eventId, judgement.prev, sources, budget)
         if (told === null) return judgement
-        received = { event, stateBefore: told }
+        received = { event, told }
       }
     }
   }
@@ -215,6 +235,53 @@ export class Gatherer {
       return state
     }
     return null
+  }
+
+  /**
+   * What stands for events that one cites and that aren't here: the states after them, as one of the servers says, or,
+   * where these can't be had, the state before the citing event. null for nothing.
+   */
+  async toldStates(
+    room: InboundRoom,
+    eventId: EventId,
+    missing: readonly EventId[],
+    sources: readonly ServerName[],
+    budget: Pick<Budget, 'states'>,
+  ): Promise<StateId[] | null> {
+    const states: StateId[] = []
+    // One request is kept back for the citing event's own state.
+    if (missing.length < budget.states) {
+      for (const prev of missing) {
+        const state = await this.#stateAfter(room, prev, sources.slice(0, 1), budget)
+        if (state === null) break
+        states.push(state)
+      }
+      if (states.length === missing.length) return states
+    }
+    const before = await this.stateBefore(room, eventId, sources, budget)
+    return before === null ? null : [before]
+  }
+
+  async #stateAfter(
+    room: InboundRoom,
+    eventId: EventId,
+    sources: readonly ServerName[],
+    budget: Pick<Budget, 'states'>,
+  ): Promise<StateId | null> {
+    const { store, reader, outliers } = this.#deps
+    const before = await this.stateBefore(room, eventId, sources, budget)
+    if (before === null) return null
+    const known = await store.read((tx) => tx.events.byIds([eventId]))
+    if (known.length === 0) {
+      const pdus = await this.#single(sources[0]!, [eventId])
+      const read = await reader.events(pdus, room.rules, sources[0]!, room.roomId)
+      await outliers.keep(room.nid, [...read.values()])
+    }
+    const [row] = await store.read((tx) => tx.events.byIds([eventId]))
+    if (row === undefined || row.roomNid !== room.nid) return null
+    const { type, stateKey } = row.event
+    if (row.rejected || stateKey === null) return before
+    return store.write((tx) => tx.state.apply(room.nid, before, [{ type, stateKey, event: row.nid }]))
   }
 
   /** Gets what isn't here of a state. False where the server didn't deliver all of it; what it delivered may be unfit. */

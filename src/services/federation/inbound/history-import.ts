@@ -20,7 +20,7 @@ import type { StateId } from '#store/types/state.ts'
 /** Gaps of a room that are looked at. */
 const GAPS_MAX = 1_000
 /** States that are asked for because of one batch of history. */
-const STATES_MAX = 3
+const STATES_MAX = 6
 const AUTH_REQUESTS_MAX = 20
 
 type Deps = {
@@ -164,18 +164,33 @@ export class HistoryImport {
     if (event.prevEvents.length === 0) return 0 as StateId
     const elsewhere = event.prevEvents.filter((id) => !statesAfter.has(id))
     const rows = await store.read((tx) => tx.events.byIds(elsewhere))
-    const placed = rows.filter((row) => row.rank !== null && row.roomNid === room.nid)
+    const whole = await this.#wholeBefore(room)
+    const placed = rows.filter(
+      (row) => row.rank !== null && row.roomNid === room.nid && (row.position === null || row.position < whole),
+    )
     const states = placed.map((row) => row.stateAfter)
     for (const id of event.prevEvents) {
       const after = statesAfter.get(id)
       if (after !== undefined) states.push(after)
     }
     if (placed.length < elsewhere.length) {
-      const told = await gatherer.stateBefore(room, event.eventId, [via], budget)
+      const here = new Set(placed.map((row) => row.event.eventId))
+      const missing = elsewhere.filter((id) => !here.has(id))
+      const told = await gatherer.toldStates(room, event.eventId, missing, [via], budget)
       if (told === null) return null
-      states.push(told)
+      states.push(...told)
     }
     return stateBefore(store, room.nid, room.rules, states)
+  }
+
+  /** The position from which on the states of the room's events lack members, as these are still being fetched. */
+  async #wholeBefore({ nid }: InboundRoom): Promise<number> {
+    return this.#deps.store.read(async (tx) => {
+      const partial = (await tx.rooms.byNid(nid))?.partial ?? null
+      if (partial === null) return Number.POSITIVE_INFINITY
+      const first = await tx.events.byId(partial.earlierJoins?.[0] ?? partial.joinEvent)
+      return first?.position ?? 0
+    })
   }
 
   #stateAfter(room: InboundRoom, event: Event, before: StateId): Promise<StateId> | StateId {

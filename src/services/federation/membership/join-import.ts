@@ -16,7 +16,10 @@ import { checkState } from '#services/rooms/pipeline/check-state.ts'
 import { filledUp } from '#services/rooms/pipeline/received-state.ts'
 import type { RoomContext } from '#services/rooms/room-context.ts'
 import type { EventNid } from '#store/types/events.ts'
-import type { RoomNid } from '#store/types/rooms.ts'
+import type { PartialState, RoomNid } from '#store/types/rooms.ts'
+
+/** Unfinished stays before this one that are completed too. */
+const EARLIER_JOINS_MAX = 10
 
 type Deps = {
   readonly context: RoomContext
@@ -94,7 +97,7 @@ export class JoinImport {
         const room = await tx.rooms.byNid(nid)
         if (room === null || room.isResident) return false
         const stateBefore = await tx.state.build(nid, entries)
-        const partial = serversOfPartial && { joinEvent: join.eventId, servers: serversOfPartial }
+        const partial = serversOfPartial && partialState(join, serversOfPartial, room.partial)
         await tx.rooms.setPartial(nid, partial)
         // What an earlier stay left is not where the room is now.
         const isStale = (await tx.rooms.extremities(nid)).length > 0
@@ -105,6 +108,16 @@ export class JoinImport {
       }),
     )
   }
+}
+
+/** Stays that have never been completed are completed with this one: what comes may build on their events. */
+function partialState(
+  { eventId }: Event,
+  servers: readonly ServerName[],
+  unfinished: PartialState | null,
+): PartialState {
+  const earlier = unfinished === null ? [] : [...(unfinished.earlierJoins ?? []), unfinished.joinEvent]
+  return { joinEvent: eventId, servers, earlierJoins: earlier.slice(-EARLIER_JOINS_MAX) }
 }
 
 function stateOf(told: readonly (Event | null)[], kept: ReadonlyMap<EventId, KeptOutlier>): CheckedState {

@@ -1,5 +1,5 @@
 /** Rooms joined without their full state, which is fetched while they are used already. */
-import type { RoomId, ServerName } from '#core/ids.ts'
+import type { EventId, RoomId, ServerName } from '#core/ids.ts'
 import { MatrixError } from '#core/matrix-error.ts'
 import { ROOM_VERSIONS } from '#core/room-versions.ts'
 import type { Gatherer } from '#services/federation/inbound/gatherer.ts'
@@ -7,13 +7,16 @@ import type { InboundRoom } from '#services/federation/inbound/inbound-room.ts'
 import { completeState } from '#services/federation/membership/state-completion.ts'
 import type { RoomContext } from '#services/rooms/room-context.ts'
 import type { Timers } from '#services/timers.ts'
-import type { RoomRow } from '#store/types/rooms.ts'
+import type { PartialState } from '#store/types/rooms.ts'
+import type { StateId } from '#store/types/state.ts'
 
 /** Between two rounds of asking all servers, growing up to the latter. */
 const RETRY_MS_MIN = 10_000
 const RETRY_MS_MAX = 3_600_000
 /** Servers that are asked in one round. */
 const SERVERS_MAX = 20
+/** After these, earlier stays are left as they were, and a room that all have left is no longer worked on. */
+const ROUNDS_FOR_THE_PAST_MAX = 6
 
 /** How long a read waits for a room to be whole. */
 const WAIT_MS_MAX = 60_000
@@ -27,7 +30,12 @@ type Deps = {
   readonly onError: (error: unknown) => void
 }
 
-type Work = { readonly done: Promise<void>; readonly stop: AbortController }
+type Work = {
+  readonly done: Promise<void>
+  readonly stop: AbortController
+  /** The room was joined once more meanwhile. */
+  isWantedAgain: boolean
+}
 
 export class PartialStates {
   readonly #deps: Deps
@@ -46,12 +54,21 @@ export class PartialStates {
 
   /** Fetches a room's full state in the background, for as long as it takes. */
   complete(roomId: RoomId): void {
-    if (this.#isClosed || this.#underWay.has(roomId)) return
+    if (this.#isClosed) return
+    const before = this.#underWay.get(roomId)
+    if (before !== undefined) {
+      before.isWantedAgain = true
+      return
+    }
     const stop = new AbortController()
     const done = this.#run(roomId, stop.signal)
       .catch(this.#deps.onError)
-      .finally(() => this.#underWay.delete(roomId))
-    this.#underWay.set(roomId, { done, stop })
+      .finally(() => {
+        this.#underWay.delete(roomId)
+        if (work.isWantedAgain) this.complete(roomId)
+      })
+    const work = { done, stop, isWantedAgain: false }
+    this.#underWay.set(roomId, work)
   }
 
   /**
@@ -87,35 +104,53 @@ export class PartialStates {
     await this.idle()
   }
 
+  /**
+   * A room that all of this server's users have left is completed too: what came before that must be judged by the whole
+   * state, as a later stay may build on it.
+   */
   async #run(roomId: RoomId, stop: AbortSignal): Promise<void> {
-    for (let retryMs = RETRY_MS_MIN; !stop.aborted; retryMs = Math.min(retryMs * 2, RETRY_MS_MAX)) {
+    const states = new Map<EventId, StateId>()
+    let retryMs = RETRY_MS_MIN
+    for (let round = 1; !stop.aborted; round++) {
       const room = await this.#deps.context.store.read((tx) => tx.rooms.byId(roomId))
       const rules = room === null ? undefined : ROOM_VERSIONS.get(room.version)
       if (room === null || rules === undefined || room.partial === null) return
-      if (!room.isResident) {
-        await this.#giveUp(room)
-        return
-      }
-      if (await this.#round({ roomId, nid: room.nid, rules }, room.partial, stop)) {
+      const isLast = round >= ROUNDS_FOR_THE_PAST_MAX
+      if (await this.#round({ roomId, nid: room.nid, rules }, room.partial, states, isLast, stop)) {
         this.#deps.onComplete(roomId)
         return
       }
+      if (!room.isResident && isLast) return
       await this.#pause(retryMs, stop)
+      retryMs = Math.min(retryMs * 2, RETRY_MS_MAX)
     }
   }
 
-  /** Asks the servers in the room in turn; whether one gave the state. */
+  /**
+   * Asks the servers in the room in turn for the states before the joins; whether they gave what completes the room.
+   * `states` is what they have given so far.
+   */
   async #round(
     room: InboundRoom,
-    { joinEvent, servers }: NonNullable<RoomRow['partial']>,
+    { joinEvent, earlierJoins = [], servers }: PartialState,
+    states: Map<EventId, StateId>,
+    withoutThePast: boolean,
     stop: AbortSignal,
   ): Promise<boolean> {
+    const joins = [...earlierJoins, joinEvent]
     for (const server of await this.#servers(room, servers)) {
-      if (stop.aborted) return false
-      const full = await this.#deps.gatherer.stateBefore(room, joinEvent, [server])
-      if (full !== null && !stop.aborted && (await completeState(this.#deps.context, room, joinEvent, full)))
-        return true
+      for (const join of joins) {
+        if (stop.aborted) return false
+        if (states.has(join)) continue
+        const full = await this.#deps.gatherer.stateBefore(room, join, [server])
+        if (full !== null) states.set(join, full)
+      }
+      if (joins.every((join) => states.has(join))) break
     }
+    if (stop.aborted || !states.has(joinEvent)) return false
+    if (!withoutThePast && !joins.every((join) => states.has(join))) return false
+    if (await completeState(this.#deps.context, room, states)) return true
+    states.delete(joinEvent)
     return false
   }
 
@@ -125,11 +160,6 @@ export class PartialStates {
     const all = new Set([...told, ...known.keys()])
     all.delete(serverName)
     return [...all].slice(0, SERVERS_MAX)
-  }
-
-  /** All of this server's users have left: the room isn't kept up any more. */
-  async #giveUp({ nid }: RoomRow): Promise<void> {
-    await this.#deps.context.store.write((tx) => tx.rooms.setPartial(nid, null))
   }
 
   #pause(ms: number, stop: AbortSignal): Promise<void> {

@@ -18,45 +18,45 @@ const VERDICTS: Readonly<Record<string, NewEvent['verdict']>> = { 'soft-fail': '
 
 /**
  * Puts the full state before the join in the place of what was known of it, judges the join and all that came after it
- * again, and makes the room whole. Written in steps that can be taken again after a crash; only the last one ends the
- * partial state. False, with nothing written, where the join would not stand on that state.
+ * again, and makes the room whole; with it, stays before this one that ended before they were whole. Written in steps
+ * that can be taken again after a crash; only the last one ends the partial state. False, with nothing written, where
+ * the join would not stand on that state, or isn't the room's latest.
+ *
+ * @param states the full states before joins
  */
 export function completeState(
   context: RoomContext,
   room: InboundRoom,
-  joinEvent: EventId,
-  full: StateId,
+  states: ReadonlyMap<EventId, StateId>,
 ): Promise<boolean> {
-  return context.queues.inTurn(room.roomId, () => new Completion(context, room, full).run(joinEvent))
+  return context.queues.inTurn(room.roomId, () => new Completion(context, room, states).run())
 }
 
 class Completion {
   readonly #context: RoomContext
   readonly #room: InboundRoom
-  readonly #full: StateId
+  readonly #states: ReadonlyMap<EventId, StateId>
   /** Accepted events that no other accepted one cites, with the states after them. */
   readonly #leaves = new Map<EventNid, StateId>()
-  #current: StateId
+  #current = 0 as StateId
 
-  constructor(context: RoomContext, room: InboundRoom, full: StateId) {
+  constructor(context: RoomContext, room: InboundRoom, states: ReadonlyMap<EventId, StateId>) {
     this.#context = context
     this.#room = room
-    this.#full = full
-    this.#current = full
+    this.#states = states
   }
 
-  async run(joinEvent: EventId): Promise<boolean> {
+  async run(): Promise<boolean> {
     const { store } = this.#context
-    const join = await store.read((tx) => tx.events.byId(joinEvent))
-    if (join === null || join.position === null) return false
-    if ((await this.#verdict(join, this.#full)).outcome !== 'accept') return false
-    let after = join.position - 1
+    const from = await this.#beginning()
+    if (from === null) return false
+    let after = from - 1
     for (;;) {
       const from = after
       const rows = await store.read((tx) =>
         tx.events.receivedBetween(this.#room.nid, from, Number.MAX_SAFE_INTEGER, READ_EVENTS_MAX),
       )
-      for (const row of rows) await this.#judgeAgain(row, row.nid === join.nid)
+      for (const row of rows) await this.#judgeAgain(row)
       const last = rows.at(-1)
       if (last?.position == null) break
       after = last.position
@@ -69,13 +69,36 @@ class Completion {
     return true
   }
 
-  async #judgeAgain(row: EventRow, isJoin: boolean): Promise<void> {
+  /** The position of the first join that stands on its state; null where the latest one doesn't. */
+  async #beginning(): Promise<number | null> {
     const { store } = this.#context
+    const partial = (await store.read((tx) => tx.rooms.byNid(this.#room.nid)))?.partial ?? null
+    if (partial === null) return null
+    let beginning: number | null = null
+    for (const joinEvent of [partial.joinEvent, ...(partial.earlierJoins ?? []).toReversed()]) {
+      const full = this.#states.get(joinEvent)
+      const join = await store.read((tx) => tx.events.byId(joinEvent))
+      if (full === undefined || join === null || join.position === null) return beginning
+      this.#current = full
+      if ((await this.#verdict(join, full)).outcome !== 'accept') return beginning
+      beginning = join.position
+    }
+    return beginning
+  }
+
+  async #judgeAgain(row: EventRow): Promise<void> {
+    const { store } = this.#context
+    const full = this.#states.get(row.event.eventId)
     const { cited, isComplete } = await this.#previous(row)
-    const states = isJoin ? [this.#full] : cited.map(({ stateAfter }) => stateAfter)
+    const states = full === undefined ? cited.map(({ stateAfter }) => stateAfter) : [full]
     // What other servers said of the state before it, where it cites what isn't here.
-    if (!isComplete && !isJoin) states.push(row.stateBefore)
+    if (!isComplete && full === undefined) states.push(row.stateBefore)
     const before = await this.#resolved(states)
+    if (full !== undefined) {
+      // A stay begins: what an earlier one left is not where the room is now.
+      this.#leaves.clear()
+      this.#current = full
+    }
     const verdict = await this.#verdict(row, before)
     await store.write((tx) =>
       verdict.outcome === 'soft-fail' || verdict.outcome === 'reject'
@@ -89,11 +112,13 @@ class Completion {
     this.#current = await this.#resolved([...this.#leaves.values()])
   }
 
-  /** The events that one cites, as they have been judged by now. */
-  async #previous({ nid, event }: EventRow): Promise<{ cited: EventRow[]; isComplete: boolean }> {
+  /** The events that one cites and that came before it, as they have been judged by now. */
+  async #previous({ nid, event, position }: EventRow): Promise<{ cited: EventRow[]; isComplete: boolean }> {
     return this.#context.store.read(async (tx) => {
       const nids = (await tx.events.prevOf([nid])).get(nid) ?? []
-      const rows = [...(await tx.events.byNids(nids)).values()].filter(({ rank }) => rank !== null)
+      const rows = [...(await tx.events.byNids(nids)).values()].filter(
+        (row) => row.rank !== null && (row.position === null || row.position < (position ?? 0)),
+      )
       return { cited: rows, isComplete: rows.length === event.prevEvents.length }
     })
   }
