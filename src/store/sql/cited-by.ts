@@ -13,8 +13,8 @@ export type References = {
 }
 
 /**
- * Resolves what a timeline event cites. What came live and is hidden itself leads nobody to what lies before it; history
- * goes on behind what is hidden in it.
+ * Resolves what a timeline event cites. What came live and was rejected leads nobody to what lies before it; what lies
+ * before a soft-failed event is as good as any, once others cite that. History goes on behind what is hidden in it.
  */
 export function timelineReferences(
   event: Event,
@@ -27,7 +27,7 @@ export function timelineReferences(
     throw new Error(`${event.eventId} has the auth event ${lacking}, which is not stored`)
   }
   const gaps =
-    isHistory || verdict === 'accepted' ? event.prevEvents.filter((id) => cited.get(id)?.isOutlier ?? true) : []
+    isHistory || verdict !== 'rejected' ? event.prevEvents.filter((id) => cited.get(id)?.isOutlier ?? true) : []
   return { ...outlierReferences(event, cited), gaps: [...new Set(gaps)].filter((id) => id !== event.eventId) }
 }
 
