@@ -66,13 +66,18 @@ export async function joinedRoom(answer: SyncAnswer, room: RoomView): Promise<Jo
   }
 }
 
-/** The answer's part about a room that the user left, or was removed from, at position `leftAt`. */
-export async function leftRoom(answer: SyncAnswer, room: RoomView, leave: EventRow): Promise<LeftRoom> {
+/**
+ * The answer's part about a room that the user left, or was removed from. Where the end of a fork took back what they
+ * were joined by, `since`, the position from which on they are out, is later than the member event that stands then.
+ */
+export async function leftRoom(answer: SyncAnswer, room: RoomView, leave: EventRow, since: number): Promise<LeftRoom> {
   const { tx, request } = answer
-  const leftAt = Math.min(leave.position ?? answer.to, answer.to)
+  const isByFork = leave.position !== null && leave.position < since
+  const leftAt = Math.min(isByFork ? since : (leave.position ?? answer.to), answer.to)
+  const end = isByFork ? await tx.state.at(room.roomNid, leftAt) : leave.stateAfter
   const from = room.isNew && !room.isRejoin ? null : answer.from
-  const inside = await settled(answer, await sliceOf(answer, room, from, leftAt), leave.stateAfter)
-  const slice = withOwnLeaving(inside, leave, request.filter.room.timeline, room)
+  const inside = await settled(answer, await sliceOf(answer, room, from, leftAt), end)
+  const slice = isByFork ? inside : withOwnLeaving(inside, leave, request.filter.room.timeline, room)
   // An uninvited or refused guest never saw the room's state: their own membership is all there is to tell.
   const wasInside = await answer.wasJoinedBefore(room.roomNid, leave)
   const state = !wasInside
@@ -81,7 +86,7 @@ export async function leftRoom(answer: SyncAnswer, room: RoomView, leave: EventR
         roomId: room.roomId,
         filter: request.filter.room.state,
         base: room.isNew || request.fullState ? (0 as StateId) : await tx.state.at(room.roomNid, answer.from),
-        end: leave.stateAfter,
+        end,
         timeline: slice.rows,
         useStateAfter: request.stateAfter !== null,
         needed: new Set([request.viewer.userId]),

@@ -12,6 +12,8 @@ export type RoomChange = {
   readonly room: RoomView
   /** The user's member event. */
   readonly member: EventRow
+  /** The position at which the membership began. */
+  readonly since: number
 }
 
 /**
@@ -47,7 +49,12 @@ export async function roomChanges(answer: SyncAnswer): Promise<{ rooms: RoomChan
     if (roomId === undefined || member === undefined) continue
     if (row.membership === 'invite' && answer.ignored.has(member.event.sender)) continue
     const view = await viewOf(answer, row)
-    rooms.push({ section: sectionOf(row.membership), room: { roomNid: row.roomNid, roomId, ...view }, member })
+    rooms.push({
+      section: sectionOf(row.membership),
+      room: { roomNid: row.roomNid, roomId, ...view },
+      member,
+      since: row.since,
+    })
   }
   return { rooms, joined: new Set(current.filter((row) => row.membership === 'join').map((row) => row.roomNid)) }
 }

@@ -123,7 +123,7 @@ async function roomSections(answer: SyncAnswer, changes: readonly RoomChange[]):
         sections.knock.push([roomId, { knock_state: { events: await strippedState(answer, change) } }])
         break
       case 'leave':
-        sections.leave.push([roomId, await leftRoom(answer, change.room, change.member)])
+        sections.leave.push([roomId, await leftRoom(answer, change.room, change.member, change.since)])
     }
   }
   return {

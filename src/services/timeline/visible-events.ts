@@ -44,10 +44,11 @@ async function lastJoinedPosition(tx: ReadTx, room: RoomNid, reader: Reader): Pr
   const now = await tx.memberships.one(reader.userNid, room)
   if (now === null) return Number.NEGATIVE_INFINITY
   if (now.membership === 'join') return Number.POSITIVE_INFINITY
-  // "the user joined the room at any point after the event was sent": after their last join began, that is never.
+  // "the user joined the room at any point after the event was sent": an event of a branch that doesn't know them, and
+  // that came while they were joined, is one that they saw come.
   const history = await tx.memberships.history(reader.userNid, room)
-  const joined = history.findLast((entry) => entry.membership === 'join')
-  return joined?.position ?? Number.NEGATIVE_INFINITY
+  const joined = history.findLastIndex((entry) => entry.membership === 'join')
+  return history[joined + 1]?.position ?? Number.NEGATIVE_INFINITY
 }
 
 /** Visibility and membership in the states before events, each looked up once a state. */
