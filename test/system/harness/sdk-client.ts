@@ -1,5 +1,5 @@
 /** matrix-js-sdk as Element uses it, without a browser: its own sync loop and its own store in memory. */
-import { ClientEvent, createClient, type MatrixClient, SyncState } from 'matrix-js-sdk'
+import { ClientEvent, createClient, type ICreateClientOpts, type MatrixClient, SyncState } from 'matrix-js-sdk'
 import { logger as sdkLogger } from 'matrix-js-sdk/lib/logger.js'
 
 // The SDK tells its whole life on the console, partly past the logger that a client is given.
@@ -22,18 +22,26 @@ export async function registerWithSdk(baseUrl: string, username: string): Promis
 }
 
 /** A new device of an account. */
-export async function loginWithSdk(baseUrl: string, username: string): Promise<MatrixClient> {
+export async function loginWithSdk(
+  baseUrl: string,
+  username: string,
+  options: Partial<ICreateClientOpts> = {},
+): Promise<MatrixClient> {
   const session = await createClient({ baseUrl, logger }).loginRequest({
     type: 'm.login.password',
     identifier: { type: 'm.id.user', user: username },
     password: PASSWORD,
   })
-  return signedIn(baseUrl, session as Session)
+  return signedIn(baseUrl, session as Session, options)
 }
 
 type Session = { user_id: string; access_token: string; device_id: string }
 
-function signedIn(baseUrl: string, { user_id, access_token, device_id }: Session): MatrixClient {
+function signedIn(
+  baseUrl: string,
+  { user_id, access_token, device_id }: Session,
+  options: Partial<ICreateClientOpts> = {},
+): MatrixClient {
   return createClient({
     baseUrl,
     userId: user_id,
@@ -41,6 +49,7 @@ function signedIn(baseUrl: string, { user_id, access_token, device_id }: Session
     deviceId: device_id,
     timelineSupport: true,
     logger,
+    ...options,
   })
 }
 

@@ -6,6 +6,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestCa } from '#test/federation/harness/test-ca.ts'
+import type { FederatingServer } from '#test/harness/federating-server.ts'
 import { Api } from '#test/system/harness/api.ts'
 import { freePort } from '#test/system/harness/free-port.ts'
 import { until } from '#test/system/harness/until.ts'
@@ -14,7 +15,8 @@ const READY_MS_MAX = 120_000
 const OUTPUT_CHARS_MAX = 200_000
 const UNLIMITED = { per_second: 100_000, burst_count: 100_000 }
 
-export class SynapseServer {
+export class SynapseServer implements FederatingServer {
+  readonly name = 'synapse'
   readonly serverName: string
   /** Where its clients reach it. */
   readonly url: string

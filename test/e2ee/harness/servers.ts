@@ -1,0 +1,44 @@
+/** The servers that a scene plays on. */
+import { execFileSync } from 'node:child_process'
+import { TestCa } from '#test/federation/harness/test-ca.ts'
+import { type FederatingServer, startFederatingHearth } from '#test/harness/federating-server.ts'
+import { synapsePython } from '#test/harness/synapse-python.ts'
+import { SynapseServer } from '#test/harness/synapse-server.ts'
+
+export const TOPOLOGIES = ['one Hearth', 'two Hearths', 'Hearth and Synapse'] as const
+export type Topology = (typeof TOPOLOGIES)[number]
+
+export type Servers = AsyncDisposable & {
+  readonly topology: Topology
+  /** The first is always a Hearth. */
+  readonly all: readonly [FederatingServer, ...FederatingServer[]]
+}
+
+/** Starts them. @throws Error where Synapse can't be installed or started */
+export async function startServers(topology: Topology): Promise<Servers> {
+  await using started = new AsyncDisposableStack()
+  const ca = started.use(new TestCa())
+  const first = started.use(await startFederatingHearth(ca, 'info'))
+  const all: [FederatingServer, ...FederatingServer[]] = [first]
+  if (topology === 'two Hearths') all.push(started.use(await startFederatingHearth(ca, 'info')))
+  if (topology === 'Hearth and Synapse') all.push(started.use(await SynapseServer.start(synapsePython(), ca)))
+  const ending = started.move()
+  return { topology, all, [Symbol.asyncDispose]: () => ending.disposeAsync() }
+}
+
+/**
+ * Why this machine can't take part, or null. Where the environment says `CI`, a lack is a failure instead.
+ * @throws Error
+ */
+export function lackOf(what: 'nio' | 'Synapse'): string | null {
+  try {
+    if (what === 'nio') execFileSync('/usr/bin/python3', ['-c', 'import nio, olm'], { stdio: 'pipe', cwd: '/' })
+    else synapsePython()
+    return null
+  } catch (error) {
+    const message = `${what} is NOT tested with: ${(error as Error).message}`
+    if (process.env['CI'] !== undefined) throw new Error(message)
+    console.error(message)
+    return message
+  }
+}

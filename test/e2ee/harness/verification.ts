@@ -1,0 +1,92 @@
+/** What users do so that devices trust each other. */
+import assert from 'node:assert/strict'
+import {
+  type CryptoApi,
+  CryptoEvent,
+  type ShowSasCallbacks,
+  VerificationPhase,
+  type VerificationRequest,
+  VerificationRequestEvent,
+  type Verifier,
+  VerifierEvent,
+} from 'matrix-js-sdk/lib/crypto-api/index.js'
+import { DEADLINE_MS } from '#test/e2ee/harness/news.ts'
+import type { SdkDevice } from '#test/e2ee/harness/sdk-device.ts'
+
+/** The user's cross-signing keys, secret storage and key backup, made on this device. */
+export async function setUpCrossSigning(device: SdkDevice): Promise<void> {
+  await device.crypto.bootstrapCrossSigning({
+    authUploadDeviceSigningKeys: async (upload) => {
+      await upload({
+        type: 'm.login.password',
+        identifier: { type: 'm.id.user', user: device.userId },
+        password: 'sesame',
+      })
+    },
+  })
+  await device.crypto.bootstrapSecretStorage({
+    createSecretStorageKey: async () => ({ privateKey: device.recoveryKey }),
+    setupNewSecretStorage: true,
+    setupNewKeyBackup: true,
+  })
+}
+
+/** Two devices of anybody compare short strings, and both confirm. `ask` begins it on the first device. */
+export async function verifyBySas(
+  first: SdkDevice,
+  second: SdkDevice,
+  ask: (crypto: CryptoApi) => Promise<VerificationRequest>,
+): Promise<void> {
+  const asked = received(second)
+  const request = await ask(first.crypto)
+  const incoming = await asked
+  await incoming.accept()
+  await inPhase(request, VerificationPhase.Ready)
+  const verifier = await request.startVerification('m.sas.v1')
+  const [ours, theirs] = [shownSas(verifier), verifierOf(incoming).then(shownSas)]
+  const verified = [verifier.verify(), verifierOf(incoming).then((other) => other.verify())]
+  const [one, other] = await Promise.all([ours, theirs])
+  assert.deepEqual(one.sas.decimal, other.sas.decimal, 'both show the same')
+  await Promise.all([one.confirm(), other.confirm()])
+  await Promise.all(verified)
+}
+
+function received(device: SdkDevice): Promise<VerificationRequest> {
+  return within(`${device.deviceId} to be asked for verification`, (resolve) => {
+    device.client.once(CryptoEvent.VerificationRequestReceived, resolve)
+  })
+}
+
+function inPhase(request: VerificationRequest, phase: VerificationPhase): Promise<void> {
+  return within(`verification in phase ${VerificationPhase[phase]}`, (resolve, reject) => {
+    const look = () => {
+      if (request.phase >= phase) resolve()
+      if (request.phase === VerificationPhase.Cancelled) reject(new Error(`cancelled: ${request.cancellationCode}`))
+    }
+    request.on(VerificationRequestEvent.Change, look)
+    look()
+  })
+}
+
+async function verifierOf(request: VerificationRequest): Promise<Verifier> {
+  await inPhase(request, VerificationPhase.Started)
+  return request.verifier!
+}
+
+function shownSas(verifier: Verifier): Promise<ShowSasCallbacks> {
+  return within('the short string', (resolve) => {
+    verifier.once(VerifierEvent.ShowSas, resolve)
+    const shown = verifier.getShowSasCallbacks()
+    if (shown !== null) resolve(shown)
+  })
+}
+
+function within<T>(
+  what: string,
+  begin: (resolve: (value: T) => void, reject: (error: Error) => void) => void,
+): Promise<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>()
+  const timer = setTimeout(() => reject(new Error(`waited in vain for ${what}`)), DEADLINE_MS)
+  begin(resolve, reject)
+  return promise.finally(() => clearTimeout(timer))
+}
