@@ -28,6 +28,14 @@ export function wideFork(version: string, count: number): HostileGraph {
   return grow(version, count, (room, made) => levels(room, made.length, undefined))
 }
 
+/** As many states as a merge event can cite, of the forks of a wide fork. */
+export function everyoneDiffers({ room, states }: HostileGraph): HostileGraph {
+  const forks = [...room.events.values()].filter(({ type }) => type === 'm.room.power_levels')
+  const key = 'm.room.power_levels\0'
+  const more = forks.slice(0, 17).map(({ eventId }) => new Map([...room.stateMap(), [key, eventId]]))
+  return { room, states: [...states, ...more] }
+}
+
 /** A long chain of power levels, and as many topics each of which cites another link of it. */
 export function manyEpochs(version: string, count: number): HostileGraph {
   const { room, states } = longChain(version, count / 2)

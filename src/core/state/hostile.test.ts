@@ -3,7 +3,14 @@ import { test } from 'node:test'
 import type { EventId } from '#core/ids.ts'
 import { resolve } from '#core/state/resolve.ts'
 import { run, Steps } from '#core/state/steps.ts'
-import { diamonds, type HostileGraph, longChain, manyEpochs, wideFork } from '#test/generators/hostile-graphs.ts'
+import {
+  diamonds,
+  everyoneDiffers,
+  type HostileGraph,
+  longChain,
+  manyEpochs,
+  wideFork,
+} from '#test/generators/hostile-graphs.ts'
 import { gatherAuthChains } from './gather-events.ts'
 
 const EVENTS = 10_000
@@ -13,14 +20,6 @@ const GRAPHS: Readonly<Record<string, (version: string, count: number) => Hostil
   longChain,
   wideFork: (version, count) => everyoneDiffers(wideFork(version, count)),
   manyEpochs,
-}
-
-/** As many states as a merge event can cite, of the forks of a wide fork. */
-function everyoneDiffers({ room, states }: HostileGraph): HostileGraph {
-  const forks = [...room.events.values()].filter(({ type }) => type === 'm.room.power_levels')
-  const key = 'm.room.power_levels\0'
-  const more = forks.slice(0, 17).map(({ eventId }) => new Map([...room.stateMap(), [key, eventId]]))
-  return { room, states: [...states, ...more] }
 }
 
 function stepsFor({ room, states }: HostileGraph): number {

@@ -2,6 +2,7 @@ import { stateMapKey } from '#core/event/event.ts'
 import { lru } from '#store/lru.ts'
 import { CommittedCache } from '#store/sql/committed-cache.ts'
 import { integerList, isStorableText } from '#store/sql/connection.ts'
+import { inParts } from '#store/sql/pauses.ts'
 import type { Sql } from '#store/sql/sql.ts'
 import type { StateKeyNid } from '#store/types/state.ts'
 
@@ -70,7 +71,7 @@ export class StateKeys {
       else keys.set(nid, cached)
     }
     if (unknown.length === 0) return keys
-    for (const row of await this.#keysOf.all({ nids: integerList(unknown) })) {
+    for (const row of await inParts(unknown, (some) => this.#keysOf.all({ nids: integerList(some) }))) {
       const nid = row.nid as StateKeyNid
       const key: TypeAndKey = [row.type, row.state_key]
       this.#keys.found(nid, key)

@@ -1,6 +1,6 @@
 import type { EventId } from '#core/ids.ts'
 import { integerList } from '#store/sql/connection.ts'
-import { Pauses } from '#store/sql/pauses.ts'
+import { inParts, Pauses } from '#store/sql/pauses.ts'
 import { perConnection } from '#store/sql/per-connection.ts'
 import type { Sql } from '#store/sql/sql.ts'
 import { stateKeys, type TypeAndKey } from '#store/sql/state-keys.ts'
@@ -72,7 +72,9 @@ export function stateStore(sql: Sql): StateStore {
     },
 
     async getMany(state, wanted) {
-      const nids = await Promise.all(wanted.map(([type, stateKey]) => keys.nid(type, stateKey)))
+      const nids = await inParts(wanted, (some) =>
+        Promise.all(some.map(([type, stateKey]) => keys.nid(type, stateKey))),
+      )
       const known = nids.filter((nid) => nid !== null)
       const found = new Map((await tree.getMany(state, known)).map((event, i) => [known[i], event]))
       return nids.map((nid) => (nid === null ? null : (found.get(nid) ?? null)))

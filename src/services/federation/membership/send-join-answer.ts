@@ -2,6 +2,8 @@
 import type { Event } from '#core/event/event.ts'
 import type { ServerName } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
+import { Steps } from '#core/state/steps.ts'
+import { inSlices } from '#services/pacer.ts'
 import { LoadedAuthGraph, readEvents } from '#services/rooms/pipeline/auth-graph.ts'
 import type { ReadTx, Store } from '#store/store.ts'
 import type { EventNid, EventRow } from '#store/types/events.ts'
@@ -32,7 +34,8 @@ export async function sendJoinAnswer(store: Store, join: EventRow, omitMembers: 
   const state = kept.map(({ eventNid }) => eventNid)
   const graph = new LoadedAuthGraph(store)
   await graph.load([...state, join.nid])
-  const chain = graph.chains([...state, join.nid].flatMap((nid) => graph.authEvents(nid)))
+  const cited = [...state, join.nid].flatMap((nid) => graph.authEvents(nid))
+  const chain = await inSlices(graph.chains(cited, new Steps()))
   // "Any events that are returned in `state` may be omitted from `auth_chain`."
   if (omitMembers) for (const nid of state) chain.delete(nid)
   const rows = await readEvents(store, new Set([...state, ...chain]))

@@ -1,6 +1,8 @@
 /** The graph of auth events as the store has it, over the numbers of events. */
 import type { LRUCache } from 'lru-cache'
 import type { AuthGraph } from '#core/state/auth-graph.ts'
+import type { Slices, Steps } from '#core/state/steps.ts'
+import { Pacer } from '#services/pacer.ts'
 import { lru } from '#store/lru.ts'
 import type { Store } from '#store/store.ts'
 import type { EventNid, EventRow } from '#store/types/events.ts'
@@ -8,7 +10,7 @@ import type { EventNid, EventRow } from '#store/types/events.ts'
 type Edges = { readonly auth: readonly EventNid[]; readonly generation: number }
 
 /** Events that are read at once. */
-const READ_EVENTS_MAX = 500
+const READ_EVENTS_MAX = 200
 const EDGES_CACHED_MAX = 100_000
 
 /** What an event cites never changes, so that it may be remembered for good. */
@@ -34,6 +36,7 @@ export class LoadedAuthGraph implements AuthGraph<EventNid> {
   /** Adds these events and their auth chains. */
   async load(tips: Iterable<EventNid>): Promise<void> {
     const cache = edgesCache(this.#store)
+    const pacer = new Pacer()
     let wanted = new Set(tips)
     while (wanted.size > 0) {
       const round: EventNid[] = []
@@ -53,8 +56,10 @@ export class LoadedAuthGraph implements AuthGraph<EventNid> {
           cache.set(nid, edges)
           take(nid, edges)
         }
+        await pacer.breathe()
       }
       wanted = next
+      await pacer.breathe()
     }
   }
 
@@ -67,18 +72,24 @@ export class LoadedAuthGraph implements AuthGraph<EventNid> {
   }
 
   /** These events and their auth chains, all of which must have been loaded. */
-  chains(tips: Iterable<EventNid>): Set<EventNid> {
+  *chains(tips: Iterable<EventNid>, steps: Steps): Slices<Set<EventNid>> {
     const chains = new Set(tips)
-    for (const nid of chains) for (const parent of this.authEvents(nid)) chains.add(parent)
+    for (const nid of chains) {
+      const authEvents = this.authEvents(nid)
+      for (const parent of authEvents) chains.add(parent)
+      if (steps.take(1 + authEvents.length)) yield
+    }
     return chains
   }
 }
 
 /** Reads events by number, however many. */
 export async function readEvents(store: Store, nids: Iterable<EventNid>): Promise<Map<EventNid, EventRow>> {
+  const pacer = new Pacer()
   const rows = new Map<EventNid, EventRow>()
   for (const some of slices([...nids])) {
     for (const [nid, row] of await store.read((tx) => tx.events.byNids(some))) rows.set(nid, row)
+    await pacer.breathe()
   }
   return rows
 }

@@ -7,7 +7,7 @@ import { authDifference, conflictedSubgraph } from '#core/state/auth-graph.ts'
 import { resolveV1 } from '#core/state/resolve-v1.ts'
 import { resolveConflicted } from '#core/state/resolve-v2.ts'
 import { Steps } from '#core/state/steps.ts'
-import { inSlices } from '#services/pacer.ts'
+import { inSlices, Pacer } from '#services/pacer.ts'
 import { LoadedAuthGraph, readEvents } from '#services/rooms/pipeline/auth-graph.ts'
 import type { Store } from '#store/store.ts'
 import type { EventNid, EventRow } from '#store/types/events.ts'
@@ -44,8 +44,10 @@ async function readConflicts(
 ): Promise<ReadonlyMap<string, Conflict>> {
   return store.read(async (tx) => {
     const conflicts = new Map<string, { readonly key: StateKey; readonly events: (EventNid | null)[] }>()
+    const pacer = new Pacer()
     for (const [index, other] of others.entries()) {
       for (const { type, stateKey, a, b } of await tx.state.diff(first, other)) {
+        await pacer.breathe()
         const name = stateMapKey(type, stateKey)
         // A state that doesn't differ from the first one here has what that has.
         const conflict = conflicts.get(name) ?? {
@@ -84,7 +86,7 @@ class Forks {
     if (this.#conflicted.size === 0) return []
     if (this.#rules.stateResolution === 'v1') return this.#resolveV1()
     const full = await this.#fullConflictedSet()
-    const rows = await readEvents(this.#store, this.#graph.chains(full))
+    const rows = await readEvents(this.#store, await inSlices(this.#graph.chains(full, this.#steps)))
     const unconflicted = await this.#unconflictedFor([...full], rows)
     const { events, isRejected } = eventSource(rows)
     const fullIds = new Set([...full].flatMap((nid) => rows.get(nid)?.event.eventId ?? []))
@@ -165,7 +167,9 @@ class Forks {
       if (!this.#conflicts.has(name)) keys.set(name, [type, stateKey])
     }
     add('m.room.create', '')
+    const pacer = new Pacer()
     for (const nid of nids) {
+      await pacer.breathe()
       const event = rows.get(nid)?.event
       if (event === undefined) continue
       if (event.stateKey !== null) add(event.type, event.stateKey)
