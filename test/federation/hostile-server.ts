@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Agent, createServer, request as httpsRequest, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { encodeBase64 } from '#core/crypto.ts'
@@ -10,7 +11,7 @@ import type { ServerName, UserId } from '#core/ids.ts'
 import { canonicalJson } from '#core/json/canonical.ts'
 import { EVENT_DEPTH_MAX, parseJson } from '#core/json/parse.ts'
 import type { JsonObject, JsonValue } from '#core/json/value.ts'
-import type { TestCa } from '#test/federation/harness/test-ca.ts'
+import type { Certificate, TestCa } from '#test/federation/harness/test-ca.ts'
 
 const DAY_MS = 86_400_000
 const F1 = '/_matrix/federation/v1'
@@ -60,17 +61,22 @@ export class HostileServer implements AsyncDisposable {
   /** What it says of its keys besides the one that it signs with. */
   keys: SaidOfKeys = {}
   readonly #ca: TestCa
-  readonly #server: Server
+  /** For tests that look below its answers. */
+  readonly https: Server
+  /** Takes requests instead of the handlers, all but those of keys. */
+  misbehaves: ((request: IncomingMessage, response: ServerResponse) => void) | null = null
   readonly #handlers: { readonly method: string; readonly pattern: string; readonly handle: Handler }[] = []
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 64 })
   #transactions = 0
 
-  private constructor(serverName: string, ca: TestCa) {
+  private constructor(serverName: string, ca: TestCa, files = ca.issue(serverName)) {
     this.serverName = serverName as ServerName
     this.signer = signerFromSeed(serverName, 'a_1', randomBytes(32))
     this.#ca = ca
-    const { certFile, keyFile } = ca.issue(serverName)
-    this.#server = createServer({ cert: readFileSync(certFile), key: readFileSync(keyFile) }, (request, response) => {
+    const { certFile, keyFile } = files
+    this.https = createServer({ cert: readFileSync(certFile), key: readFileSync(keyFile) }, (request, response) => {
+      const isOfKeys = request.url?.startsWith('/_matrix/key/') === true
+      if (this.misbehaves !== null && !isOfKeys) return this.misbehaves(request, response)
       const chunks: Buffer[] = []
       request.on('data', (chunk: Buffer) => chunks.push(chunk))
       request.on('end', async () => {
@@ -82,15 +88,16 @@ export class HostileServer implements AsyncDisposable {
     })
   }
 
-  static async start(serverName: string, ca: TestCa): Promise<HostileServer> {
-    const hostile = new HostileServer(serverName, ca)
-    hostile.#server.listen(0, '127.0.0.1')
-    await once(hostile.#server, 'listening')
+  /** `files` are a certificate that several may share. */
+  static async start(serverName: string, ca: TestCa, files?: Certificate): Promise<HostileServer> {
+    const hostile = new HostileServer(serverName, ca, files)
+    hostile.https.listen(0, '127.0.0.1')
+    await once(hostile.https, 'listening')
     return hostile
   }
 
   get federationAddress(): string {
-    return `127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+    return `127.0.0.1:${(this.https.address() as AddressInfo).port}`
   }
 
   user(localpart: string): UserId {
@@ -164,8 +171,8 @@ export class HostileServer implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#agent.destroy()
-    this.#server.closeAllConnections()
-    await new Promise((resolve) => this.#server.close(resolve))
+    this.https.closeAllConnections()
+    await new Promise((resolve) => this.https.close(resolve))
   }
 
   /** The header that proves a request to be of this server. */
