@@ -4,6 +4,7 @@
  *   npm run bench                                     a Hearth of its own, on SQLite
  *   npm run bench -- --database postgres://…          the same on PostgreSQL
  *   npm run bench -- --url http://127.0.0.1:8008      any homeserver with open registration and no rate limits
+ *   npm run bench -- --federation                     how it gets on with other servers, see federation/report.ts
  *   npm run bench -- --quick                          small sizes, to see that it works
  *
  * Figures mean something only beside others of the same run: the machine's own limits and the yardstick are measured
@@ -13,6 +14,8 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { loopDelayP99Ms } from './event-loop.ts'
+import { FEDERATION_FULL, FEDERATION_QUICK, measureFederation } from './federation/measure.ts'
+import { printFederation } from './federation/report.ts'
 import { Http } from './http.ts'
 import { type Load, load } from './load.ts'
 import { measureMachine } from './machine.ts'
@@ -35,20 +38,32 @@ const { values: options } = parseArgs({
     url: { type: 'string' },
     pid: { type: 'string' },
     database: { type: 'string', default: 'sqlite' },
+    federation: { type: 'boolean', default: false },
     quick: { type: 'boolean', default: false },
   },
 })
 const sizes: Sizes = options.quick ? QUICK : FULL
 
+const takenAt = new Date().toISOString()
 const machine = measureMachine()
-const yardstick = await measureYardstick()
-const server = await measureServer()
-const disk = options.url === undefined && options.database === 'sqlite' ? await measureDisk() : []
-const report: Report = { takenAt: new Date().toISOString(), machine, yardstick, server, disk }
-printReport(report)
-const folder = join(import.meta.dirname, 'results')
-mkdirSync(folder, { recursive: true })
-writeFileSync(join(folder, `${report.takenAt.replaceAll(':', '-')}.json`), `${JSON.stringify(report, null, 2)}\n`)
+if (options.federation) {
+  const figures = await measureFederation(options.quick ? FEDERATION_QUICK : FEDERATION_FULL)
+  printFederation(machine, figures)
+  save(`${takenAt}-federation`, { takenAt, machine, ...figures })
+} else {
+  const yardstick = await measureYardstick()
+  const server = await measureServer()
+  const disk = options.url === undefined && options.database === 'sqlite' ? await measureDisk() : []
+  const report: Report = { takenAt, machine, yardstick, server, disk }
+  printReport(report)
+  save(takenAt, report)
+}
+
+function save(name: string, figures: object): void {
+  const folder = join(import.meta.dirname, 'results')
+  mkdirSync(folder, { recursive: true })
+  writeFileSync(join(folder, `${name.replaceAll(':', '-')}.json`), `${JSON.stringify(figures, null, 2)}\n`)
+}
 
 /** The yardstick under the same load generator: 100 senders over 100 rooms, 100 in one room, and empty answers. */
 async function measureYardstick(): Promise<Report['yardstick']> {
