@@ -99,6 +99,9 @@ describe('identity keys', () => {
     const other = new CryptoDevice(alice)
     const { status, body } = await upload(alice, { device_keys: other.deviceKeys() })
     assert.deepEqual([status, body.errcode], [400, 'M_INVALID_PARAM'])
+    const { [`curve25519:${alice.deviceId}`]: _curve, ...fewer } = alice.crypto.unsignedKeys()['keys'] as JsonObject
+    const without = await upload(alice, { device_keys: alice.crypto.deviceKeys({ keys: fewer }) })
+    assert.equal(without.body.errcode, 'M_INVALID_PARAM', 'then another key could come under that id')
     const again = await upload(alice, { device_keys: alice.crypto.deviceKeys(), one_time_keys: null })
     assert.equal(again.status, 200)
     const more = alice.crypto.deviceKeys({ algorithms: [] })
@@ -218,6 +221,23 @@ describe('fallback keys', () => {
     const next = alice.crypto.fallbackKey('next')
     await upload(alice, { fallback_keys: next })
     assert.deepEqual(await claim(alice, alice), next)
+  })
+
+  it('stay used when they are sent again, and never become others under their ids', async () => {
+    const alice = await published()
+    const unused = async () => {
+      const { body } = await hearth.request('GET', '/sync', { token: alice.token })
+      return body.device_unused_fallback_key_types
+    }
+    const fallback_keys = alice.crypto.fallbackKey()
+    await upload(alice, { fallback_keys })
+    assert.deepEqual(await unused(), ['signed_curve25519'])
+    await claim(alice, alice)
+    assert.equal((await upload(alice, { fallback_keys })).status, 200)
+    assert.deepEqual(await unused(), [])
+    assert.equal((await upload(alice, { fallback_keys: alice.crypto.fallbackKey() })).body.errcode, 'M_INVALID_PARAM')
+    await upload(alice, { fallback_keys: alice.crypto.fallbackKey('next') })
+    assert.deepEqual(await unused(), ['signed_curve25519'])
   })
 
   it('are one for each algorithm', async () => {

@@ -9,6 +9,7 @@ import {
   type KeyCounts,
   oneTimeKeyCounts,
   oneTimeKeysOf,
+  putFallbackKeys,
 } from '#services/e2ee/one-time-keys.ts'
 import {
   checkDeviceKeys,
@@ -73,7 +74,7 @@ export function checkedUpload(device: OwnDevice, upload: KeyUpload): (tx: Tx) =>
   return async (tx) => {
     if (deviceKeys !== null) await putDeviceKeys(tx, device, deviceKeys)
     await addOneTimeKeys(tx, userNid, deviceId, oneTimeKeys)
-    for (const key of fallbackKeys) await tx.oneTimeKeys.putFallback(userNid, deviceId, key)
+    await putFallbackKeys(tx, userNid, deviceId, fallbackKeys)
   }
 }
 
@@ -97,14 +98,11 @@ async function putDeviceKeys(tx: Tx, device: OwnDevice, uploaded: JsonObject): P
   await tx.devices.recordListChange(userNid, deviceId)
 }
 
-/** Whether a key's id stood for another key before. */
+/** Whether a key's id stood for another key before, or could soon stand for another one. */
 function rebinds(present: JsonObject, uploaded: JsonObject): boolean {
   const before = member(present, 'keys') as JsonObject
   const now = member(uploaded, 'keys') as JsonObject
-  return Object.keys(before).some((keyId) => {
-    const key = member(now, keyId)
-    return key !== undefined && key !== member(before, keyId)
-  })
+  return Object.entries(before).some(([keyId, key]) => member(now, keyId) !== key)
 }
 
 /**

@@ -82,6 +82,27 @@ export async function addOneTimeKeys(
 }
 
 /**
+ * Sets fallback keys in the place of those of the same algorithm. One that is published already stays as used as it is.
+ * @throws MatrixError M_INVALID_PARAM for the id of the present one with another key
+ */
+export async function putFallbackKeys(
+  tx: Tx,
+  user: UserNid,
+  deviceId: DeviceId,
+  keys: readonly OneTimeKey[],
+): Promise<void> {
+  if (keys.length === 0) return
+  const present = new Map((await tx.oneTimeKeys.fallbackKeys(user, deviceId)).map((key) => [key.algorithm, key]))
+  for (const key of keys) {
+    const before = present.get(key.algorithm)
+    if (before?.keyId !== key.keyId) await tx.oneTimeKeys.putFallback(user, deviceId, key)
+    else if (sha256Base64(canonicalJson(before.key)) !== key.digest) {
+      throw invalidParam(`Fallback key ${key.algorithm}:${key.keyId} already exists, and is another one`)
+    }
+  }
+}
+
+/**
  * The counts as clients are told them (`one_time_key_counts`, `device_one_time_keys_count`). "If an algorithm is not
  * listed, the count is assumed zero", but some clients make new keys only when they are told of the zero.
  */

@@ -4,17 +4,24 @@ import type { Sql } from '#store/sql/sql.ts'
 import type { KeySignatureStore } from '#store/types/key-signatures.ts'
 import type { UserNid } from '#store/types/users.ts'
 
-/** No user has this number. */
-const NOBODY = -1
-
 export function keySignatureStore(sql: Sql): KeySignatureStore {
   const log = logStore(sql)
-  const on = sql.prepare((db, p: { targets: string; viewer: number }) =>
+  // By way of the users, so that the many who may have signed a key cost nothing.
+  const byOwners = sql.prepare((db, p: { targets: string }) =>
+    db
+      .selectFrom('users')
+      .innerJoin('key_signatures as s', (join) =>
+        join.onRef('s.target_nid', '=', 'users.nid').onRef('s.signer_nid', '=', 'users.nid'),
+      )
+      .selectAll('s')
+      .where('users.nid', 'in', sql.integers(p.targets)),
+  )
+  const byViewer = sql.prepare((db, p: { targets: string; viewer: number }) =>
     db
       .selectFrom('key_signatures')
       .selectAll()
       .where('target_nid', 'in', sql.integers(p.targets))
-      .where((is) => is.or([is('signer_nid', '=', is.ref('target_nid')), is('signer_nid', '=', p.viewer)])),
+      .where('signer_nid', '=', p.viewer),
   )
   const changed = sql.prepare((db, p: { signer: number; from: number; to: number }) =>
     db
@@ -36,7 +43,11 @@ export function keySignatureStore(sql: Sql): KeySignatureStore {
   return {
     async on(targets, viewer) {
       if (targets.length === 0) return []
-      const rows = await on.all({ targets: integerList(targets), viewer: viewer ?? NOBODY })
+      const rows = await byOwners.all({ targets: integerList(targets) })
+      if (viewer !== null) {
+        const others = targets.filter((target) => target !== viewer)
+        rows.push(...(await byViewer.all({ targets: integerList(others), viewer })))
+      }
       return rows.map((row) => ({
         target: row.target_nid as UserNid,
         targetKeyId: row.target_key_id,

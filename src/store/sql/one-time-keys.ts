@@ -47,6 +47,14 @@ export function oneTimeKeyStore(sql: Sql): OneTimeKeyStore {
       .orderBy('id')
       .limit(1),
   )
+  const fallbacks = sql.prepare((db, p: Device) =>
+    db
+      .selectFrom('fallback_keys')
+      .select(['algorithm', 'key_id', 'key'])
+      .where('user_nid', '=', p.user)
+      .where('device_id', '=', p.deviceId)
+      .orderBy('algorithm'),
+  )
   const fallback = sql.prepare((db, p: Device & { algorithm: string }) =>
     db
       .selectFrom('fallback_keys')
@@ -64,6 +72,15 @@ export function oneTimeKeyStore(sql: Sql): OneTimeKeyStore {
 
     async unusedFallbackTypes(user, deviceId) {
       return (await unusedTypes.all({ user, deviceId })).map(({ algorithm }) => algorithm)
+    },
+
+    async fallbackKeys(user, deviceId) {
+      const rows = await fallbacks.all({ user, deviceId })
+      return rows.map((row) => ({
+        algorithm: row.algorithm,
+        keyId: row.key_id,
+        key: JSON.parse(row.key) as JsonValue,
+      }))
     },
 
     async known(user, deviceId, keyIds) {
@@ -91,8 +108,7 @@ export function oneTimeKeyStore(sql: Sql): OneTimeKeyStore {
       await sql.run(
         `INSERT INTO fallback_keys (user_nid, device_id, algorithm, key_id, key, used) VALUES (?, ?, ?, ?, ?, 0)
          ON CONFLICT (user_nid, device_id, algorithm)
-         DO UPDATE SET key_id = excluded.key_id, key = excluded.key, used = 0
-         WHERE fallback_keys.key_id <> excluded.key_id OR fallback_keys.key <> excluded.key`,
+         DO UPDATE SET key_id = excluded.key_id, key = excluded.key, used = 0`,
         [user, deviceId, algorithm, keyId, JSON.stringify(key)],
       )
     },

@@ -23,6 +23,8 @@ export interface OneTimeKeyReader {
   counts(user: UserNid, deviceId: DeviceId): Promise<Map<string, number>>
   /** The algorithms whose fallback key hasn't been given out, in order. */
   unusedFallbackTypes(user: UserNid, deviceId: DeviceId): Promise<string[]>
+  /** The device's fallback keys, one for each algorithm. */
+  fallbackKeys(user: UserNid, deviceId: DeviceId): Promise<PublishedKey[]>
   /** Those of the device's one-time key ids that are known. */
   known(user: UserNid, deviceId: DeviceId, keyIds: readonly string[]): Promise<KnownOneTimeKey[]>
 }
@@ -31,7 +33,7 @@ export interface OneTimeKeyReader {
 export interface OneTimeKeyStore extends OneTimeKeyReader {
   /** Adds keys whose ids aren't `known`, to be given out in this order. The device must exist. */
   add(user: UserNid, deviceId: DeviceId, keys: readonly (PublishedKey & { readonly digest: string })[]): Promise<void>
-  /** Sets the fallback key of its algorithm, unused; one that is the same already stays as it is. */
+  /** Sets the fallback key of its algorithm, unused. */
   putFallback(user: UserNid, deviceId: DeviceId, key: PublishedKey): Promise<void>
   /**
    * The oldest one-time key, which nobody gets again; where there is none, the fallback key, which counts as used from
