@@ -1,8 +1,10 @@
 /** What happens in encrypted rooms, each as a function of where it happens. */
 import assert from 'node:assert/strict'
-import { type EncryptedDevice, knowsDevices, knowsMember, reads } from '#test/e2ee/harness/encrypted-device.ts'
+import { deleteDevice } from '#test/e2ee/harness/devices.ts'
+import { knowsDevices, knowsMember, reads } from '#test/e2ee/harness/encrypted-device.ts'
 import type { Scene } from '#test/e2ee/harness/scene.ts'
 import type { SdkDevice } from '#test/e2ee/harness/sdk-device.ts'
+import { reachEachOther } from '#test/e2ee/harness/servers.ts'
 import { setUpCrossSigning, verifyBySas } from '#test/e2ee/harness/verification.ts'
 import { V3 } from '#test/system/harness/api.ts'
 
@@ -104,6 +106,7 @@ export const SCENARIOS: Readonly<Record<string, (scene: Scene) => Promise<void>>
       await reads(alice2, meanwhile.at(-1)!)
     }
     await scene.away.boot()
+    await reachEachOther(scene.servers)
     for (const eventId of meanwhile) for (const device of [bob, carol]) await reads(device, eventId)
     const all = [alice, bob, carol, ...(alice2 === null ? [] : [alice2])]
     await scene.acquainted(roomId, all)
@@ -141,15 +144,5 @@ async function backedUp(device: SdkDevice): Promise<void> {
   await device.news.until('the backup of all keys', async () => {
     const { count } = await device.api.get(`${V3}/room_keys/version`)
     return count === (await device.crypto.exportRoomKeys()).length
-  })
-}
-
-async function deleteDevice(by: EncryptedDevice, deviceId: string): Promise<void> {
-  const path = `${V3}/devices/${encodeURIComponent(deviceId)}`
-  const { status, body } = await by.api.request('DELETE', path, { body: {} })
-  assert.equal(status, 401)
-  const identifier = { type: 'm.id.user', user: by.userId }
-  await by.api.delete(path, {
-    auth: { type: 'm.login.password', session: body.session, identifier, password: 'sesame' },
   })
 }

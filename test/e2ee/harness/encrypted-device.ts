@@ -44,6 +44,12 @@ export function knowsMember(device: EncryptedDevice, roomId: string, userId: str
   })
 }
 
+export function knowsDevice(device: EncryptedDevice, other: EncryptedDevice): Promise<unknown> {
+  return device.news.until(`${nameOf(device)} to know of ${nameOf(other)}`, async () => {
+    return (await device.devicesOf([other.userId])).get(other.userId)?.has(other.deviceId)
+  })
+}
+
 /** Resolves when the device knows exactly these devices of the user. */
 export async function knowsDevices(
   device: EncryptedDevice,

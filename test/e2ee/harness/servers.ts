@@ -4,6 +4,8 @@ import { TestCa } from '#test/federation/harness/test-ca.ts'
 import { type FederatingServer, startFederatingHearth } from '#test/harness/federating-server.ts'
 import { synapsePython } from '#test/harness/synapse-python.ts'
 import { SynapseServer } from '#test/harness/synapse-server.ts'
+import { Api, V3 } from '#test/system/harness/api.ts'
+import { until } from '#test/system/harness/until.ts'
 
 export const TOPOLOGIES = ['one Hearth', 'two Hearths', 'Hearth and Synapse'] as const
 export type Topology = (typeof TOPOLOGIES)[number]
@@ -12,6 +14,8 @@ export type Servers = AsyncDisposable & {
   readonly topology: Topology
   /** The first is always a Hearth. */
   readonly all: readonly [FederatingServer, ...FederatingServer[]]
+  /** A user of each who is in no room. */
+  readonly probes: readonly Api[]
 }
 
 /** Starts them. @throws Error where Synapse can't be installed or started */
@@ -22,8 +26,22 @@ export async function startServers(topology: Topology): Promise<Servers> {
   const all: [FederatingServer, ...FederatingServer[]] = [first]
   if (topology === 'two Hearths') all.push(started.use(await startFederatingHearth(ca, 'info')))
   if (topology === 'Hearth and Synapse') all.push(started.use(await SynapseServer.start(synapsePython(), ca)))
+  const probes = await Promise.all(all.map(({ url }) => new Api(url).register('probe')))
   const ending = started.move()
-  return { topology, all, [Symbol.asyncDispose]: () => ending.disposeAsync() }
+  return { topology, all, probes, [Symbol.asyncDispose]: () => ending.disposeAsync() }
+}
+
+/** Each server asks each other one once more: after one was away, it isn't tried again at once. */
+export async function reachEachOther({ all, probes }: Servers): Promise<void> {
+  for (const asking of probes) {
+    for (const [i, { serverName }] of all.entries()) {
+      await until(`${asking.userId} to reach ${serverName}`, async () => {
+        const { userId } = probes[i]!
+        const answer = await asking.request('POST', `${V3}/keys/query`, { body: { device_keys: { [userId]: [] } } })
+        return answer.status === 200 && answer.body.failures?.[serverName] === undefined
+      })
+    }
+  }
 }
 
 /**
