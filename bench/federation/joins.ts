@@ -6,6 +6,8 @@ import { Api, V3 } from '#test/system/harness/api.ts'
 import { MeasuredHearth } from './measured-hearth.ts'
 import type { Slices } from './slices.ts'
 
+/** As clients ask. */
+const LAZILY = JSON.stringify({ room: { state: { lazy_load_members: true } } })
 const e = encodeURIComponent
 
 export type JoinFigures = {
@@ -41,7 +43,7 @@ export async function measureJoin(ca: TestCa, members: number, partial: boolean)
   const delivered = resident.send(hearth, [news.json])
   await alice.put(`${V3}/rooms/${e(room.roomId)}/send/m.room.message/1`, { msgtype: 'm.text', body: 'hello' })
   for (let token: string | undefined; ; ) {
-    const query = { timeout: 10_000, ...(token === undefined ? {} : { since: token }) }
+    const query = { timeout: 10_000, filter: LAZILY, ...(token === undefined ? {} : { since: token }) }
     const answer = await alice.get(`${V3}/sync`, query)
     token = answer.next_batch as string
     const events = answer.rooms?.join?.[room.roomId]?.timeline?.events ?? []

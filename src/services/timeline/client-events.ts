@@ -5,6 +5,7 @@
 import type { Event } from '#core/event/event.ts'
 import type { DeviceId, EventId, UserId } from '#core/ids.ts'
 import { isJsonObject, type JsonObject, type JsonValue, member } from '#core/json/value.ts'
+import { Pacer } from '#services/pacer.ts'
 import type { ReadTx } from '#store/store.ts'
 import type { EventNid, EventRow } from '#store/types/events.ts'
 import type { UserNid } from '#store/types/users.ts'
@@ -41,7 +42,10 @@ export class ClientEvents {
       viewer === null ? new Map<EventNid, string>() : membershipsAt(tx, rows, viewer.userId),
     ])
     const now = this.#clock()
-    return rows.map((row) => {
+    const pacer = new Pacer()
+    const serialised: JsonObject[] = []
+    for (const row of rows) {
+      await pacer.breathe()
       const unsigned: Record<string, JsonValue> = { age: Math.max(0, now - row.event.originServerTs) }
       const transactionId = transactionIds.get(row.nid)
       if (transactionId !== undefined) unsigned['transaction_id'] = transactionId
@@ -59,8 +63,9 @@ export class ClientEvents {
           age: Math.max(0, now - redaction.event.originServerTs),
         })
       }
-      return clientEvent(row.event, format, unsigned)
-    })
+      serialised.push(clientEvent(row.event, format, unsigned))
+    }
+    return serialised
   }
 }
 
@@ -95,9 +100,12 @@ function contentWithRedacts(event: Event): JsonObject {
 
 async function replacedState(tx: ReadTx, rows: readonly EventRow[]): Promise<Map<EventNid, EventRow>> {
   const before = new Map<EventNid, EventNid>()
+  const pacer = new Pacer()
   for (const row of rows) {
     const { type, stateKey } = row.event
-    if (stateKey === null) continue
+    // Of an event without a place in the timeline nobody knows what it replaced.
+    if (stateKey === null || row.rank === null) continue
+    await pacer.breathe()
     const nid = await tx.state.get(row.stateBefore, type, stateKey)
     if (nid !== null && nid !== row.nid) before.set(row.nid, nid)
   }

@@ -6,6 +6,7 @@ import { EventWriter, type NewOutlier } from '#store/sql/event-writer.ts'
 import { perConnection } from '#store/sql/per-connection.ts'
 import { RowBatch } from '#store/sql/row-batch.ts'
 import type { Sql } from '#store/sql/sql.ts'
+import { type StateKeys, stateKeys } from '#store/sql/state-keys.ts'
 import type { EventNid, Outlier } from '#store/types/events.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
 
@@ -14,12 +15,14 @@ export class OutlierWriter {
   readonly #sql: Sql
   readonly #citations: Citations
   readonly #events: EventWriter
+  readonly #keys: StateKeys
   readonly #references
 
   constructor(sql: Sql) {
     this.#sql = sql
     this.#citations = perConnection(sql, citations)
     this.#events = new EventWriter(sql)
+    this.#keys = perConnection(sql, stateKeys)
     this.#references = sql.prepare((db, p: { nid: number }) =>
       db.selectFrom('events').select(['room_nid', 'auth', 'rank']).where('nid', '=', p.nid),
     )
@@ -47,6 +50,8 @@ export class OutlierWriter {
         const placed = { ...outlier, ...references, ...own }
         this.#events.add(room, placed, batch)
         added.push(placed)
+        // Most will be part of a state soon: what a large one needs is made with its events, a few at a time.
+        if (outlier.event.stateKey !== null) await this.#keys.intern(outlier.event.type, outlier.event.stateKey)
         cited.set(id, { nid: placed.nid, generation: placed.generation, isOutlier: true })
       } else {
         cited.set(id, await this.#complete(room, known, outlier, cited))

@@ -10,6 +10,7 @@ import { outsideRoom } from '#services/federation/membership/outside-memberships
 import { MalformedAnswerError } from '#services/federation/membership/own-member-event.ts'
 import { readSendJoinReply, type SendJoinReply } from '#services/federation/membership/send-join-reply.ts'
 import type { TakeEvent } from '#services/federation/membership/take-event.ts'
+import { Pacer } from '#services/pacer.ts'
 import type { KeptOutlier } from '#services/rooms/outlier-events.ts'
 import { checkAuthEvents } from '#services/rooms/pipeline/check-auth-events.ts'
 import { checkState } from '#services/rooms/pipeline/check-state.ts'
@@ -78,7 +79,7 @@ export class JoinImport {
       room,
       usable.filter((event) => event !== null),
     )
-    const state = stateOf(usable.slice(0, reply.state.length), kept)
+    const state = await stateOf(usable.slice(0, reply.state.length), kept)
     checkCreate(state, join)
     checkJoin(join, state, kept, reply.serversOfPartial !== null)
     return state
@@ -120,10 +121,15 @@ function partialState(
   return { joinEvent: eventId, servers, earlierJoins: earlier.slice(-EARLIER_JOINS_MAX) }
 }
 
-function stateOf(told: readonly (Event | null)[], kept: ReadonlyMap<EventId, KeptOutlier>): CheckedState {
+async function stateOf(
+  told: readonly (Event | null)[],
+  kept: ReadonlyMap<EventId, KeptOutlier>,
+): Promise<CheckedState> {
+  const pacer = new Pacer()
   const entries: Entry[] = []
   const events = new Map<string, Event>()
   for (const event of told) {
+    await pacer.breathe()
     const outlier = event === null ? undefined : kept.get(event.eventId)
     if (event === null || event.stateKey === null || outlier?.outcome !== 'accept') continue
     const key = stateMapKey(event.type, event.stateKey)
