@@ -126,6 +126,7 @@ export async function openServices(config: Config, surroundings: Surroundings): 
   opened.defer(() => federation.close())
   senderMetrics(metrics, federation.sender)
   const rendezvous = new RendezvousSessions({ clock, randomBytes })
+  metrics.gauge('hearth_rendezvous_sessions', 'Places where two devices meet', () => rendezvous.size)
   const own = { clock, config, federation, limiter, metrics, rendezvous, rooms, serverLimiter }
   const services: Services = { ...own, ...accounts, ...e2ee, ...reading }
   const ending = opened.move()

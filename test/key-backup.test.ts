@@ -213,5 +213,8 @@ describe('keys in a backup', () => {
     const sessions = Object.fromEntries(Array.from({ length: 2_000 }, (_, i) => [`s${i}`, data('x'.repeat(700))]))
     const { status, body } = await call('putRoomKeys', 'PUT', at(version), alice, { rooms: { [ROOM]: { sessions } } })
     assert.deepEqual([status, body.count], [200, 2_000])
+    const many = Object.fromEntries(Array.from({ length: 10_001 }, (_, i) => [`s${i}`, data('')]))
+    const refused = await call('putRoomKeys', 'PUT', at(version), alice, { rooms: { [ROOM]: { sessions: many } } })
+    assert.deepEqual([refused.status, refused.body.errcode], [413, 'M_TOO_LARGE'])
   })
 })

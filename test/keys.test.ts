@@ -247,6 +247,9 @@ describe('fallback keys', () => {
   })
 })
 
+const numbered = <T>(count: number, value: () => T): Record<string, T> =>
+  Object.fromEntries(Array.from({ length: count }, (_, n) => [`@u${n}:hearth.example`, value()]))
+
 it('requests of a wrong form are refused', async () => {
   const alice = await newUser()
   const bad: [path: string, errcode: string, body: unknown][] = [
@@ -254,6 +257,8 @@ it('requests of a wrong form are refused', async () => {
     ['/keys/query', 'M_BAD_JSON', { device_keys: null }],
     ['/keys/query', 'M_BAD_JSON', { device_keys: { [alice.userId]: null } }],
     ['/keys/query', 'M_INVALID_PARAM', { device_keys: { alice: [] } }],
+    ['/keys/query', 'M_INVALID_PARAM', { device_keys: numbered(10_001, () => []) }],
+    ['/keys/claim', 'M_INVALID_PARAM', { one_time_keys: numbered(10_001, () => ({ x: 'y' })) }],
     ['/keys/claim', 'M_MISSING_PARAM', {}],
     ['/keys/claim', 'M_BAD_JSON', { one_time_keys: { [alice.userId]: { x: {} } } }],
     ['/keys/claim', 'M_INVALID_PARAM', { one_time_keys: { constructor: { x: 'y' } } }],

@@ -9,6 +9,9 @@ export type { BackedUpKey }
 /** The largest `session_data` and `auth_data`, as JSON. */
 const DATA_BYTES_MAX = 65_536
 
+/** Keys in one request; clients send some hundreds at a time. */
+export const BACKED_UP_KEYS_MAX = 10_000
+
 /** A backup as clients see it, without its keys. */
 export type BackupVersion = {
   readonly version: string
@@ -69,6 +72,7 @@ export class KeyBackup {
    * @throws MatrixError M_WRONG_ROOM_KEYS_VERSION for a version that isn't current, M_NOT_FOUND, M_TOO_LARGE
    */
   async putKeys(user: UserNid, version: string, keys: readonly BackedUpKey[]): Promise<BackupState> {
+    if (keys.length > BACKED_UP_KEYS_MAX) throw tooLarge(`At most ${BACKED_UP_KEYS_MAX} keys can be stored at once`)
     for (const { sessionData } of keys) assertFits(sessionData)
     return this.#store.write(async (tx) => {
       const { version: number } = await lockedCurrent(tx, user, version)

@@ -2,7 +2,7 @@ import { sha256Base64 } from '#core/crypto.ts'
 import { type DeviceId, fitsIdLimit } from '#core/ids.ts'
 import { canonicalJson } from '#core/json/canonical.ts'
 import { isJsonObject, type JsonObject, type JsonValue, member } from '#core/json/value.ts'
-import { badJson, invalidParam, tooLarge } from '#core/matrix-error.ts'
+import { badJson, invalidParam, type MatrixError, tooLarge } from '#core/matrix-error.ts'
 import type { ReadTx, Tx } from '#store/store.ts'
 import type { PublishedKey } from '#store/types/one-time-keys.ts'
 import type { UserNid } from '#store/types/users.ts'
@@ -19,7 +19,9 @@ type OneTimeKey = PublishedKey & { readonly digest: string }
 
 /** Reads an uploaded map of one-time keys. @throws MatrixError M_BAD_JSON, M_INVALID_PARAM, M_TOO_LARGE */
 export function oneTimeKeysOf(uploaded: JsonObject): OneTimeKey[] {
-  return Object.entries(uploaded).map(([name, key]) => oneTimeKey(name, key))
+  const entries = Object.entries(uploaded)
+  if (entries.length > ONE_TIME_KEYS_MAX) throw tooMany()
+  return entries.map(([name, key]) => oneTimeKey(name, key))
 }
 
 /** Reads an uploaded map of fallback keys. @throws MatrixError as `oneTimeKeysOf` does */
@@ -29,6 +31,10 @@ export function fallbackKeysOf(uploaded: JsonObject): OneTimeKey[] {
   const algorithms = new Set(keys.map(({ algorithm }) => algorithm))
   if (algorithms.size < keys.length) throw invalidParam('There can be only one fallback key of an algorithm')
   return keys
+}
+
+function tooMany(): MatrixError {
+  return tooLarge(`A device can have at most ${ONE_TIME_KEYS_MAX} one-time keys`)
 }
 
 function oneTimeKey(name: string, key: JsonValue): OneTimeKey {
@@ -75,9 +81,7 @@ export async function addOneTimeKeys(
   if (added.length === 0) return
   const counts = await tx.oneTimeKeys.counts(user, deviceId)
   const waiting = [...counts.values()].reduce((sum, count) => sum + count, 0)
-  if (waiting + added.length > ONE_TIME_KEYS_MAX) {
-    throw tooLarge(`A device can have at most ${ONE_TIME_KEYS_MAX} one-time keys`)
-  }
+  if (waiting + added.length > ONE_TIME_KEYS_MAX) throw tooMany()
   await tx.oneTimeKeys.add(user, deviceId, added)
 }
 

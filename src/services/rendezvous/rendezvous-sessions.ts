@@ -56,6 +56,11 @@ export class RendezvousSessions {
     this.#randomBytes = deps.randomBytes
   }
 
+  /** How many there are, of which some may have expired. */
+  get size(): number {
+    return this.#sessions.size
+  }
+
   /** @throws MatrixError M_TOO_LARGE; M_LIMIT_EXCEEDED while there are too many sessions */
   create(data: string): RendezvousSession {
     assertFits(data)

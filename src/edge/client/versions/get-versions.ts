@@ -9,6 +9,8 @@ const VERSIONS = ['r0.6.1', 'v1.1', 'v1.2']
 
 /** Parts of later versions that are there already, by the names under which clients ask for them. */
 const FEATURES = {
+  // v1.1: cross-signing
+  'org.matrix.e2e_cross_signing': true,
   // v1.4: private read receipts
   'org.matrix.msc2285.stable': true,
   // v1.7: mentions as the sender meant them
