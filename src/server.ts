@@ -112,6 +112,7 @@ export async function openServices(config: Config, surroundings: Surroundings): 
     rooms,
     reading,
     profiles: accounts.profiles,
+    e2ee,
     tellsDeviceNames: config.federation.device_names,
     signer,
     clock,

@@ -47,7 +47,7 @@ export class KeyQueries {
     const elsewhere = new Map([...wanted].filter(([userId]) => serverOf(userId) !== this.#serverName))
     const [local, remote] = await Promise.all([
       this.#local(caller, wanted),
-      elsewhere.size === 0 ? null : this.#remote.query(elsewhere, options),
+      elsewhere.size === 0 ? null : this.#remote.query(elsewhere, { ...options, viewer: caller.userNid }),
     ])
     const found = [...local, ...(remote === null ? [] : await this.#signed(caller, remote.users))]
     const keysOf = (usage: 'master' | 'self_signing' | 'user_signing') =>

@@ -68,17 +68,17 @@ export class KeySignatures {
       else if (!isJsonObject(json)) fail(userId, keyId, invalidParam('A signed key must be an object'))
       else signed.push({ userId, keyId, json })
     }
-    const remote = await this.#remoteMasterKeys(signed)
+    const remote = await this.#remoteMasterKeys(caller, signed)
     const refused = await this.#store.write((tx) => publish(tx, caller, signed, remote))
     for (const [{ userId, keyId }, error] of refused) fail(userId, keyId, error)
     return Object.fromEntries([...failures].map(([userId, keys]) => [userId, Object.fromEntries(keys)]))
   }
 
-  async #remoteMasterKeys(signed: readonly Signed[]): Promise<ReadonlyMap<UserId, JsonObject>> {
+  async #remoteMasterKeys(caller: Caller, signed: readonly Signed[]): Promise<ReadonlyMap<UserId, JsonObject>> {
     const users = new Set(signed.map(({ userId }) => userId).filter((userId) => serverOf(userId) !== this.#serverName))
     if (users.size === 0) return new Map()
     const wanted = new Map([...users].map((userId) => [userId, []]))
-    const answer = await this.#remote.query(wanted, { timeoutMs: REMOTE_TIMEOUT_MS })
+    const answer = await this.#remote.query(wanted, { timeoutMs: REMOTE_TIMEOUT_MS, viewer: caller.userNid })
     const found = [...answer.users].map(([userId, { masterKey }]): [UserId, JsonObject | null] => [userId, masterKey])
     return new Map(found.filter((entry): entry is [UserId, JsonObject] => entry[1] !== null))
   }

@@ -1,5 +1,6 @@
 import { type DeviceId, type ServerName, serverOf, type UserId } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
+import type { UserNid } from '#store/types/users.ts'
 
 /** The keys of another server's user. */
 export type RemoteUserKeys = {
@@ -17,10 +18,13 @@ export type RemoteAnswer<T> = {
 
 /** Asks other servers for their users' keys. Users who don't exist, or have none, are absent from the answer. */
 export interface RemoteKeys {
-  /** @param wanted device ids of each user; none for all of them */
+  /**
+   * @param wanted device ids of each user; none for all of them
+   * @param options on whose behalf: what is known of users with whom they share no room is not for them (S34)
+   */
   query(
     wanted: ReadonlyMap<UserId, readonly DeviceId[]>,
-    options: { readonly timeoutMs: number },
+    options: { readonly timeoutMs: number; readonly viewer: UserNid },
   ): Promise<RemoteAnswer<RemoteUserKeys>>
   /** @param wanted the algorithm for each device. The answer: `{[deviceId]: {[algorithm:keyId]: key}}` for each user */
   claim(

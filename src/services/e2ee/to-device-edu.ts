@@ -16,19 +16,21 @@ type Read = {
 }
 
 /**
- * Puts the messages into the queues of local devices, once for each message id. What isn't well-formed is ignored, and so
- * is what a user of another server than the origin is said to have sent (S20).
+ * Puts the messages of EDUs into the queues of local devices, in order, once for each message id, all or none. What isn't
+ * well-formed is ignored, and so is what a user of another server than the origin is said to have sent (S20).
  */
 export async function receiveToDevice(
   { store, serverName }: { readonly store: Store; readonly serverName: ServerName },
   origin: ServerName,
-  content: JsonObject,
+  contents: readonly JsonObject[],
 ): Promise<void> {
-  const read = readEdu(content, origin, serverName)
-  if (read === null || read.contents.size === 0) return
+  const edus = contents.flatMap((content) => readEdu(content, origin, serverName) ?? [])
+  if (edus.length === 0) return
   await store.write(async (tx) => {
-    if (!(await tx.toDevice.addMessageId(origin, read.messageId))) return
-    for (const [userId, messages] of read.contents) await putMessages(tx, userId, read, messages)
+    for (const edu of edus) {
+      if (!(await tx.toDevice.addMessageId(origin, edu.messageId))) continue
+      for (const [userId, messages] of edu.contents) await putMessages(tx, userId, edu, messages)
+    }
   })
 }
 
@@ -46,7 +48,7 @@ function readEdu(content: JsonObject, origin: ServerName, serverName: ServerName
     if (!isText(userId) || !isUserId(userId) || serverOf(userId) !== serverName || !isJsonObject(devices)) continue
     contents.set(userId, new Map(Object.entries(devices).filter(isMessage)))
   }
-  return { sender, type, messageId, contents }
+  return contents.size === 0 ? null : { sender, type, messageId, contents }
 }
 
 function isMessage(entry: [string, JsonValue]): entry is [string, JsonObject] {

@@ -1,4 +1,6 @@
 import type { ServerName } from '#core/ids.ts'
+import type { E2eeServices } from '#services/e2ee/e2ee-services.ts'
+import { type FederatedKeys, federatedKeys } from '#services/e2ee/federated-keys.ts'
 import { type FederationLink, federationLink } from '#services/federation/federation-link.ts'
 import { Edus } from '#services/federation/inbound/edus.ts'
 import { Fetcher } from '#services/federation/inbound/fetcher.ts'
@@ -26,6 +28,8 @@ export interface FederationServices extends FederationLink {
   readonly memberships: FederationMembershipServices
   /** What happens here, on its way to other servers. */
   readonly sender: FederationSender
+  /** Devices, their keys and messages to them. */
+  readonly encryption: FederatedKeys
   /** What other servers read here, and what users of this one read elsewhere. */
   readonly reads: FederationReadServices
 }
@@ -34,6 +38,7 @@ type Deps = Parameters<typeof federationLink>[0] & {
   readonly rooms: RoomServices
   readonly reading: Pick<ReadingServices, 'typing' | 'presence' | 'timeline'>
   readonly profiles: Profiles
+  readonly e2ee: E2eeServices
   /** Whether other servers are told what users call their devices. */
   readonly tellsDeviceNames: boolean
 }
@@ -75,7 +80,13 @@ export async function federationServices(deps: Deps): Promise<FederationServices
     passOn: (row) => sender.relay(row),
     onError,
   })
-  const edus = new Edus({ store, typing: reading.typing, presence: reading.presence, onError })
+  const encryption = await federatedKeys({
+    ...deps,
+    serverName,
+    client: link.client,
+    eduQueued: (server) => sender.eduQueued(server),
+  })
+  const edus = new Edus({ store, typing: reading.typing, presence: reading.presence, keys: encryption, onError })
   const transactions = new Transactions({ store, ingest: inbound, edus })
   const reads = federationReadServices({
     ...deps,
@@ -87,6 +98,7 @@ export async function federationServices(deps: Deps): Promise<FederationServices
   })
   await inbound.resume()
   await memberships.partialStates.resume()
+  await encryption.resume()
   return {
     ...link,
     fetcher,
@@ -95,7 +107,9 @@ export async function federationServices(deps: Deps): Promise<FederationServices
     memberships,
     reads,
     sender,
+    encryption,
     async close() {
+      await encryption.close()
       await sender.close()
       await memberships.partialStates.close()
       await inbound.close()

@@ -155,12 +155,13 @@ export class Member {
 
   async user(localpart: string): Promise<User> {
     const userId = `@${localpart}:${this.name}` as UserId
+    const deviceId = 'DEVICE' as DeviceId
     const userNid = await this.store.write(async (tx) => {
       const nid = await tx.users.intern(userId)
       await tx.accounts.create({ userNid: nid, guest: false, admin: false, passwordHash: null, createdTs: 1 })
+      await tx.devices.create(nid, { deviceId, displayName: null, createdTs: 1 })
       return nid
     })
-    const deviceId = 'DEVICE' as DeviceId
     this.#callers.set(userId, { userId, userNid, deviceId, isGuest: false, isAdmin: false, accessTokenHash: userId })
     return new User(this, userId)
   }

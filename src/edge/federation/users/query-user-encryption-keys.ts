@@ -1,7 +1,6 @@
-/** `POST /_matrix/federation/v1/user/keys/query`: keys of local users' devices; none has any yet. */
+/** `POST /_matrix/federation/v1/user/keys/query`: keys of local users' devices. */
 import { Type } from 'typebox'
-import type { UserId } from '#core/ids.ts'
-import { isUserId } from '#core/ids.ts'
+import { isUserId, type UserId } from '#core/ids.ts'
 import { endpoint } from '#kit/endpoint.ts'
 
 export default endpoint({
@@ -12,8 +11,10 @@ export default endpoint({
   rateLimit: false,
   body: Type.Object({ device_keys: Type.Record(Type.String(), Type.Array(Type.String())) }),
 
-  async handle({ body }, { federation }) {
-    const userIds = Object.keys(body.device_keys).filter((userId): userId is UserId => isUserId(userId))
-    return { device_keys: await federation.reads.userReads.deviceKeys(userIds) }
+  handle({ body }, { federation }) {
+    const wanted = Object.entries(body.device_keys).filter((entry): entry is [UserId, string[]] => {
+      return isUserId(entry[0]) && entry[0].isWellFormed()
+    })
+    return federation.reads.userReads.deviceKeys(new Map(wanted))
   },
 })

@@ -1,11 +1,24 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import type { RoomId, ServerName, UserId } from '#core/ids.ts'
+import type { DeviceId, RoomId, ServerName, UserId } from '#core/ids.ts'
 import type { JsonObject, JsonValue } from '#core/json/value.ts'
+import { RemoteDeviceLists } from '#services/e2ee/remote-device-lists.ts'
+import { receiveToDevice } from '#services/e2ee/to-device-edu.ts'
 import { Edus } from '#services/federation/inbound/edus.ts'
 import type { Ingest } from '#services/federation/inbound/ingest.ts'
 import { EDUS_MAX, PDUS_MAX, Transactions } from '#services/federation/inbound/transactions.ts'
-import { type InboundFixture, inboundFixture, REMY, signerOf, THERE } from '#test/federation/harness/inbound-fixture.ts'
+import {
+  ALICE,
+  HERE,
+  type InboundFixture,
+  inboundFixture,
+  REMY,
+  signerOf,
+  THERE,
+} from '#test/federation/harness/inbound-fixture.ts'
+
+const PHONE = 'PHONE' as DeviceId
+const SIGNING_KEY_UPDATES = ['m.signing_key_update', 'org.matrix.signing_key_update']
 
 let fixture: InboundFixture
 let transactions: Transactions
@@ -16,6 +29,7 @@ let received = 0
 before(async () => {
   fixture = await inboundFixture()
   const { store } = fixture.rooms
+  const lists = new RemoteDeviceLists({ store, onStale: () => {} })
   transactions = new Transactions({
     store,
     ingest: {
@@ -34,6 +48,11 @@ before(async () => {
         async receive(origin, edu) {
           presence.push([origin, edu])
         },
+      },
+      keys: {
+        receiveToDevice: (origin, contents) => receiveToDevice({ store, serverName: HERE }, origin, contents),
+        receiveDeviceUpdate: (origin, content) => lists.receiveDeviceUpdate(origin, content),
+        receiveSigningKeys: (origin, content) => lists.receiveSigningKeys(origin, content),
       },
       onError: (error) => fixture.rooms.errors.push(error),
     }),
@@ -145,6 +164,72 @@ describe('S20: an EDU', () => {
     const edu = { edu_type: 'm.presence', content: { push: [] } }
     await send({ edus: [edu] })
     assert.deepEqual(presence.at(-1), [THERE, edu])
+  })
+
+  it('of keys and devices are taken only from the server of the user whom they speak for (S20)', async () => {
+    await fixture.joinedRoom()
+    const { store } = fixture.rooms
+    const user = await store.write(async (tx) => {
+      const nid = await tx.users.intern(ALICE)
+      await tx.devices.create(nid, { deviceId: PHONE, displayName: null, createdTs: 1 })
+      return nid
+    })
+    const toDevice = (sender: string, message_id: string) => ({
+      edu_type: 'm.direct_to_device',
+      content: { sender, type: 'm.test', message_id, messages: { [ALICE]: { PHONE: { message_id } } } },
+    })
+    const listUpdate = (user_id: string) => ({
+      edu_type: 'm.device_list_update',
+      content: { user_id, device_id: 'D', stream_id: 5, prev_id: [] },
+    })
+    const signingKeys = (user_id: string, edu_type: string) => ({ edu_type, content: { user_id } })
+    const changes = async (from: number) => {
+      const rows = await store.read((tx) => tx.devices.listChanges(from, Number.MAX_SAFE_INTEGER))
+      return rows.length
+    }
+    const before = store.position()
+    // Remy is in a room with Alice; who isn't is nobody's concern.
+    for (const stranger of ['@remy:other.test', '@gone:there.test', ALICE]) {
+      await send({
+        edus: [
+          ...(stranger === '@gone:there.test' ? [] : [toDevice(stranger, 'forged')]),
+          listUpdate(stranger),
+          signingKeys(stranger, 'm.signing_key_update'),
+        ],
+      })
+    }
+    assert.equal(store.position(), before)
+    await send({ edus: [toDevice(REMY, 'm1'), toDevice(REMY, 'm2'), toDevice(REMY, 'm1')] })
+    await send({ edus: [toDevice(REMY, 'm2'), toDevice(REMY, 'm3')] })
+    const waiting = await store.read((tx) => tx.toDevice.waiting(user, PHONE, Number.MAX_SAFE_INTEGER, 9))
+    assert.deepEqual(
+      waiting.map(({ event }) => event),
+      ['m1', 'm2', 'm3'].map((message_id) => ({ type: 'm.test', sender: REMY, content: { message_id } })),
+    )
+    for (const edu of [listUpdate(REMY), ...SIGNING_KEY_UPDATES.map((type) => signingKeys(REMY, type))]) {
+      const from = store.position()
+      await send({ edus: [edu] })
+      assert.equal(await changes(from), 1)
+    }
+  })
+
+  it('that must arrive fail the transaction where they can not be stored, and come in with the next attempt', async () => {
+    const { store } = fixture.rooms
+    const user = await store.write(async (tx) => {
+      const nid = await tx.users.intern(`@carol:${HERE}` as UserId)
+      await tx.devices.create(nid, { deviceId: PHONE, displayName: null, createdTs: 1 })
+      return nid
+    })
+    const messages = { [`@carol:${HERE}`]: { PHONE: {} } }
+    const content = { sender: REMY, type: 'm.test', message_id: 'again', messages }
+    const body = { edus: [{ edu_type: 'm.direct_to_device', content }] }
+    const write = store.write
+    store.write = () => Promise.reject(new Error('the disk is full'))
+    await assert.rejects(send(body, 'full'), /the disk is full/)
+    store.write = write
+    for (const _ of [1, 2]) await send(body, 'full')
+    const waiting = await store.read((tx) => tx.toDevice.waiting(user, PHONE, Number.MAX_SAFE_INTEGER, 9))
+    assert.equal(waiting.length, 1)
   })
 
   it('of a type that nothing is made for, or that is malformed, is ignored', async () => {

@@ -158,6 +158,7 @@ describe('S34: devices', () => {
     )
     const others = ['@nobody:here.test', '@bob:far.test'] as UserId[]
     for (const user of others) await assert.rejects(reads.devices(user), { errcode: 'M_NOT_FOUND' })
-    assert.deepEqual(await reads.deviceKeys([alice.userId, ...others]), { [alice.userId]: {} })
+    const wanted = new Map([alice.userId, ...others].map((userId) => [userId, []]))
+    assert.deepEqual((await reads.deviceKeys(wanted)).device_keys, { [alice.userId]: {} })
   })
 })

@@ -2,6 +2,8 @@
 import { type DeviceId, type RoomAlias, type RoomId, type ServerName, serverOf, type UserId } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
 import { notFound } from '#core/matrix-error.ts'
+import { withDisplayName } from '#services/e2ee/key-queries.ts'
+import { type LocalUserKeys, readLocalKeys } from '#services/e2ee/local-keys.ts'
 import { residentServers } from '#services/federation/reads/resident-servers.ts'
 import type { Profiles } from '#services/profiles/profiles.ts'
 import type { ReadTx, Store } from '#store/store.ts'
@@ -15,7 +17,19 @@ export type DeviceList = {
     readonly keys: JsonObject
     readonly device_display_name?: string
   }[]
+  readonly master_key?: JsonObject
+  readonly self_signing_key?: JsonObject
 }
+
+/** Keys by user id, of those who have any. */
+export type UserKeys = {
+  readonly device_keys: JsonObject
+  readonly master_keys: JsonObject
+  readonly self_signing_keys: JsonObject
+}
+
+/** Users that one read looks up. */
+const USERS_A_READ = 200
 
 type Deps = {
   readonly store: Store
@@ -57,32 +71,68 @@ export class UserReads {
       const user = await localUser(tx, userId)
       if (user === null) throw notFound('User does not exist')
       const devices = await tx.devices.list(user)
+      const keys = (await readLocalKeys(tx, [userId], null)).get(userId)
+      const last = await tx.devices.deviceChangeBefore(user, Number.MAX_SAFE_INTEGER)
+      const master = keys?.crossSigning.get('master')
+      const selfSigning = keys?.crossSigning.get('self_signing')
       return {
         user_id: userId,
-        // The list is as of this position: updates with a greater one are not in it.
-        stream_id: await tx.position(),
+        // The last update that the list holds: the next one refers to it.
+        stream_id: last?.position ?? 0,
         devices: devices.map(({ deviceId, displayName }) => ({
           device_id: deviceId,
-          keys: { user_id: userId, device_id: deviceId, algorithms: [], keys: {}, signatures: {} },
+          keys: keys?.devices.get(deviceId)?.keys ?? noKeys(userId, deviceId),
           ...(this.#deps.tellsDeviceNames && displayName !== null && { device_display_name: displayName }),
         })),
+        ...(master !== undefined && { master_key: master }),
+        ...(selfSigning !== undefined && { self_signing_key: selfSigning }),
       }
     })
   }
 
-  /** Of those asked for, the local users who exist; devices with keys there are none (`/user/keys/query`). */
-  async deviceKeys(userIds: readonly UserId[]): Promise<JsonObject> {
-    const local = userIds.filter((userId) => serverOf(userId) === this.#deps.serverName)
-    return this.#deps.store.read(async (tx) => {
-      const found: [UserId, JsonObject][] = []
-      for (const userId of local) if ((await localUser(tx, userId)) !== null) found.push([userId, {}])
-      return Object.fromEntries(found)
-    })
+  /**
+   * Keys of the local users among those asked for, as others may see them (`/user/keys/query`).
+   * @param wanted device ids of each user; none for all of them
+   */
+  async deviceKeys(wanted: ReadonlyMap<UserId, readonly string[]>): Promise<UserKeys> {
+    const local = [...wanted.keys()].filter((userId) => serverOf(userId) === this.#deps.serverName)
+    const found: [UserId, LocalUserKeys][] = []
+    for (let start = 0; start < local.length; start += USERS_A_READ) {
+      const some = local.slice(start, start + USERS_A_READ)
+      found.push(...(await this.#deps.store.read((tx) => readLocalKeys(tx, some, null))))
+    }
+    const signing = (usage: 'master' | 'self_signing') =>
+      Object.fromEntries(
+        found.flatMap(([userId, { crossSigning }]) => {
+          const key = crossSigning.get(usage)
+          return key === undefined ? [] : [[userId, key] as const]
+        }),
+      )
+    return {
+      device_keys: Object.fromEntries(
+        found.map(([userId, { devices }]) => [userId, this.#shown(devices, wanted.get(userId) ?? [])]),
+      ),
+      master_keys: signing('master'),
+      self_signing_keys: signing('self_signing'),
+    }
+  }
+
+  #shown(devices: LocalUserKeys['devices'], wanted: readonly string[]): JsonObject {
+    const asked = [...devices].filter(([deviceId]) => wanted.length === 0 || wanted.includes(deviceId))
+    const name = (displayName: string | null) => (this.#deps.tellsDeviceNames ? displayName : null)
+    return Object.fromEntries(
+      asked.map(([deviceId, { keys, displayName }]) => [deviceId, withDisplayName(keys, name(displayName))]),
+    )
   }
 
   #checkLocal(userId: UserId): void {
     if (serverOf(userId) !== this.#deps.serverName) throw notFound('The user is not of this server')
   }
+}
+
+/** A device that has published none: it isn't there for end-to-end encryption. */
+function noKeys(userId: UserId, deviceId: DeviceId): JsonObject {
+  return { user_id: userId, device_id: deviceId, algorithms: [], keys: {}, signatures: {} }
 }
 
 /** null for one without an account, or whose account has ended. */

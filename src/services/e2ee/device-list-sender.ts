@@ -1,0 +1,156 @@
+import { type ServerName, serverOf, type UserId } from '#core/ids.ts'
+import type { JsonObject } from '#core/json/value.ts'
+import { type DeviceListEdus, edusOf, introductionOf } from '#services/e2ee/device-list-edus.ts'
+import { Pacer } from '#services/pacer.ts'
+import type { ReadTx, Store } from '#store/store.ts'
+import type { LogEntry } from '#store/types/log.ts'
+import type { RoomNid } from '#store/types/rooms.ts'
+import type { UserNid } from '#store/types/users.ts'
+
+/** The name under which the follower keeps its position. */
+export const DEVICE_LIST_FOLLOWER = 'device_lists'
+/** How many log entries one look takes. */
+const ENTRIES_PER_LOOK_MAX = 500
+/** After so many entries without anything to send, the database is told how far this is. */
+const ENTRIES_UNWRITTEN_MAX = 10_000
+
+type Deps = {
+  readonly store: Store
+  readonly serverName: ServerName
+  readonly tellsDeviceNames: boolean
+  /** Something was queued for a server. */
+  readonly eduQueued: (server: ServerName) => void
+  readonly onError: (error: unknown) => void
+}
+
+/** EDUs and whom they are for. */
+type Mail = { readonly edus: readonly JsonObject[]; readonly servers: ReadonlySet<ServerName> }
+
+/**
+ * Tells other servers of changes of local users' device lists and cross-signing keys: those that share a room with the
+ * user, and those that begin to. It follows the log; what is to be sent is queued in the same write as its position, so
+ * that a crash neither loses anything nor sends it twice.
+ */
+export class DeviceListSender {
+  readonly #deps: Deps
+  readonly #stopListening: () => void
+  #position: number
+  #written: number
+  #looking: Promise<void> | null = null
+  #isClosed = false
+
+  private constructor(deps: Deps, from: number) {
+    this.#deps = deps
+    this.#position = from
+    this.#written = from
+    this.#stopListening = deps.store.onCommit(() => this.#look())
+    this.#look()
+  }
+
+  /** Goes on where the last process ended. */
+  static async start(deps: Deps): Promise<DeviceListSender> {
+    return new DeviceListSender(deps, await deps.store.read((tx) => tx.log.followerPosition(DEVICE_LIST_FOLLOWER)))
+  }
+
+  /** Resolves when the end of the log is reached. */
+  async idle(): Promise<void> {
+    while (this.#looking !== null) await this.#looking
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#stopListening()
+    await this.idle()
+  }
+
+  #look(): void {
+    if (this.#isClosed || this.#position >= this.#deps.store.position()) return
+    this.#looking ??= this.#followUp()
+      .finally(() => {
+        this.#looking = null
+      })
+      // After a failure it is looked at again after the next commit.
+      .then(() => this.#look(), this.#deps.onError)
+  }
+
+  async #followUp(): Promise<void> {
+    const { store, eduQueued } = this.#deps
+    while (!this.#isClosed && this.#position < store.position()) {
+      const { mail, upTo } = await store.read((tx) => this.#read(tx))
+      if (mail.length > 0 || upTo - this.#written >= ENTRIES_UNWRITTEN_MAX) {
+        await store.write(async (tx) => {
+          for (const { edus, servers } of mail) {
+            for (const edu of edus) await tx.outbound.queueEduForAll(servers, edu)
+          }
+          await tx.log.setFollowerPosition(DEVICE_LIST_FOLLOWER, upTo)
+        })
+        this.#written = upTo
+      }
+      this.#position = upTo
+      for (const server of new Set(mail.flatMap(({ servers }) => [...servers]))) eduQueued(server)
+    }
+  }
+
+  async #read(tx: ReadTx): Promise<{ mail: Mail[]; upTo: number }> {
+    const from = this.#position
+    const end = await tx.position()
+    const entries = await tx.log.between(from, end, ENTRIES_PER_LOOK_MAX)
+    const upTo = entries.length < ENTRIES_PER_LOOK_MAX ? end : (entries.at(-1)?.position ?? end)
+    const found = [...(await this.#changes(tx, entries, from, upTo)), ...(await this.#introductions(tx, entries))]
+    return { mail: found.filter(({ edus, servers }) => edus.length > 0 && servers.size > 0), upTo }
+  }
+
+  async #changes(tx: ReadTx, entries: readonly LogEntry[], from: number, upTo: number): Promise<Mail[]> {
+    if (!entries.some(({ kind }) => kind === 'device_list')) return []
+    const changes = await tx.devices.ownListChanges(from, upTo, ENTRIES_PER_LOOK_MAX)
+    const userIds = await tx.users.userIds([...new Set(changes.map(({ userNid }) => userNid))])
+    const mail: Mail[] = []
+    for (const change of changes) {
+      const userId = userIds.get(change.userNid)
+      const servers = this.#others(await tx.sharing.serversWithUser(change.userNid))
+      if (userId === undefined || servers.size === 0) continue
+      mail.push({ edus: await edusOf(this.#edus(tx), change, userId), servers })
+    }
+    return mail
+  }
+
+  /** "When that user joins a room which contains servers which are not already receiving updates", and the other way round. */
+  async #introductions(tx: ReadTx, entries: readonly LogEntry[]): Promise<Mail[]> {
+    const moves = entries.filter(({ kind, userNid }) => kind === 'event' && userNid !== null)
+    const userIds = await tx.users.userIds([...new Set(moves.map(({ userNid }) => userNid as UserNid))])
+    const mail: Mail[] = []
+    const pacer = new Pacer()
+    for (const { position, roomNid, userNid } of moves) {
+      await pacer.breathe()
+      const userId = userIds.get(userNid as UserNid)
+      if (roomNid === null || userNid === null || userId === undefined) continue
+      if (serverOf(userId) === this.#deps.serverName) {
+        if ((await tx.memberships.at(userNid, roomNid, position))?.membership !== 'join') continue
+        mail.push({ edus: await introductionOf(this.#edus(tx), userId), servers: await this.#inRoom(tx, roomNid) })
+      } else {
+        const servers = this.#others(await tx.sharing.arrivals(roomNid, position))
+        for (const local of servers.size === 0 ? [] : await localMembers(tx, roomNid)) {
+          mail.push({ edus: await introductionOf(this.#edus(tx), local), servers })
+        }
+      }
+    }
+    return mail
+  }
+
+  async #inRoom(tx: ReadTx, room: RoomNid): Promise<ReadonlySet<ServerName>> {
+    const servers = [...(await tx.rooms.serversIn(room)).keys()]
+    return this.#others([...servers, ...((await tx.rooms.byNid(room))?.partial?.servers ?? [])])
+  }
+
+  #others(servers: readonly ServerName[]): ReadonlySet<ServerName> {
+    return new Set(servers).difference(new Set([this.#deps.serverName]))
+  }
+
+  #edus(tx: ReadTx): DeviceListEdus {
+    return { tx, tellsDeviceNames: this.#deps.tellsDeviceNames }
+  }
+}
+
+async function localMembers(tx: ReadTx, room: RoomNid): Promise<UserId[]> {
+  return [...(await tx.users.userIds(await tx.sharing.localMembers(room))).values()]
+}
