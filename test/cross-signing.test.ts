@@ -139,6 +139,18 @@ describe('cross-signing keys', () => {
     assert.equal((await login(other.master.publicKey)).body.errcode, 'M_INVALID_PARAM')
   })
 
+  it('end with the account', async () => {
+    const alice = await signedUser()
+    const bob = await newUser()
+    const caller = await hearth.services.sessions.authenticate(alice.token, { ip: '127.0.0.1' })
+    const ended = await hearth.request('POST', '/account/deactivate', { token: alice.token, body: consent(alice) })
+    assert.equal(ended.status, 200)
+    const { device_keys, master_keys } = await query(bob, alice)
+    assert.deepEqual([device_keys, master_keys], [{}, {}])
+    const keys = new Map([['master', new CrossSigningPair(alice.userId, 'master').key()]] as const)
+    assert.equal(await hearth.services.crossSigning.upload(caller, keys, false), true, 'there are none to be replaced')
+  })
+
   it('are served under the old path', async () => {
     const alice = await newUser()
     const path = '/_matrix/client/unstable/keys'

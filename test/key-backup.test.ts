@@ -207,6 +207,19 @@ describe('keys in a backup', () => {
     assert.equal((await current(alice)).count, 0)
   })
 
+  it('end with the account', async () => {
+    const alice = await newUser()
+    const version = await create(alice)
+    await put(alice, version, 's', data('a'))
+    const { userNid } = await hearth.services.sessions.authenticate(alice.token, { ip: '127.0.0.1' })
+    const identifier = { type: 'm.id.user', user: alice.userId }
+    const auth = { type: 'm.login.password', identifier, password: alice.password }
+    const ended = await hearth.request('POST', '/account/deactivate', { token: alice.token, body: { auth } })
+    assert.equal(ended.status, 200)
+    await assert.rejects(hearth.services.keyBackup.current(userNid), { errcode: 'M_NOT_FOUND' })
+    await assert.rejects(hearth.services.keyBackup.keys(userNid, version, {}), { errcode: 'M_NOT_FOUND' })
+  })
+
   it('may be more than a megabyte at once', async () => {
     const alice = await newUser()
     const version = await create(alice)
