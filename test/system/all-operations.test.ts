@@ -1,6 +1,7 @@
 /** Each routed operation of the specification succeeds at least once with an answer that fits its schema. */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import { CrossSigningKeys, CryptoDevice } from '#test/harness/crypto-device.ts'
 import { readEndpoints } from '#test/harness/operations.ts'
 import { Api, room, V3 } from '#test/system/harness/api.ts'
 import { Hearth, SERVER_NAME } from '#test/system/harness/hearth.ts'
@@ -179,6 +180,54 @@ describe('every operation', { skip: hasSpec ? false : "NOT checked: the specific
       [space, roomId],
     )
     assert.equal((await bob.get(`${V1}/room_summary/${e(roomId)}`)).name, 'Everything')
+  })
+
+  it('keys of devices and users, and what they send each other', async () => {
+    const { next_batch: from } = await bob.sync()
+    const device = new CryptoDevice(alice)
+    const keys = new CrossSigningKeys(alice.userId)
+    await alice.post(`${V3}/keys/upload`, {
+      device_keys: device.deviceKeys(),
+      one_time_keys: device.oneTimeKeys(2),
+      fallback_keys: device.fallbackKey(),
+    })
+    await alice.post(`${V3}/keys/device_signing/upload`, keys.upload())
+    const { userId, deviceId } = alice
+    const signed = keys.selfSigning.sign(device.unsignedKeys())
+    const { failures } = await alice.post(`${V3}/keys/signatures/upload`, { [userId]: { [deviceId]: signed } })
+    assert.deepEqual(failures, {})
+    const found = await bob.post(`${V3}/keys/query`, { device_keys: { [userId]: [] } })
+    assert.equal(Object.keys(found.device_keys[userId][deviceId].signatures[userId]).length, 2)
+    const wanted = { one_time_keys: { [userId]: { [deviceId]: 'signed_curve25519' } } }
+    assert.equal(Object.keys((await bob.post(`${V3}/keys/claim`, wanted)).one_time_keys[userId][deviceId]).length, 1)
+    const messages = { [userId]: { '*': { body: 'ciphertext' } } }
+    await bob.put(`${V3}/sendToDevice/m.room.encrypted/1`, { messages })
+    assert.equal((await alice.sync()).to_device.events.length, 1)
+    const { next_batch: to } = await bob.sync()
+    assert.deepEqual((await bob.get(`${V3}/keys/changes`, { from, to })).changed, [userId])
+  })
+
+  it('backups of keys', async () => {
+    const backups = `${V3}/room_keys/version`
+    const backup = { algorithm: 'm.megolm_backup.v1.curve25519-aes-sha2', auth_data: { public_key: 'abc' } }
+    const { version } = await alice.post(backups, backup)
+    await alice.get(backups)
+    await alice.get(`${backups}/${version}`)
+    await alice.put(`${backups}/${version}`, { ...backup, version })
+    const key = { first_message_index: 0, forwarded_count: 0, is_verified: true, session_data: { ciphertext: 'x' } }
+    const sessions = { session: key }
+    const all: [path: string, body: object][] = [
+      ['', { rooms: { [roomId]: { sessions } } }],
+      [`/${e(roomId)}`, { sessions }],
+      [`/${e(roomId)}/session`, key],
+    ]
+    for (const [path, body] of all) {
+      const at = `${V3}/room_keys/keys${path}`
+      assert.equal((await alice.ok('PUT', at, { query: { version }, body })).count, 1)
+      assert.deepEqual(await alice.get(at, { version }), body)
+      assert.equal((await alice.ok('DELETE', at, { query: { version } })).count, 0)
+    }
+    await alice.delete(`${backups}/${version}`)
   })
 
   it('what clients did before /sync', async () => {
