@@ -9,6 +9,7 @@ import { Hearth, SERVER_NAME } from '#test/system/harness/hearth.ts'
 const e = encodeURIComponent
 const EVENT_BYTES_MAX = 65_535
 const BODY_BYTES_MAX = 1024 * 1024
+const KEYS_BODY_BYTES_MAX = 10 * BODY_BYTES_MAX
 const AFTER_NAME = `:${SERVER_NAME}`.length
 
 onEachDatabase('limits', (database) => {
@@ -247,6 +248,24 @@ onEachDatabase('limits', (database) => {
     const padded = (bytes: number) => `{}${' '.repeat(bytes - 2)}`
     accepts(await send(padded(BODY_BYTES_MAX)))
     refuses(await send(padded(BODY_BYTES_MAX + 1)), 413, 'M_TOO_LARGE')
+  })
+
+  it('a body with keys has at most 10 MiB', async () => {
+    const padded = (body: object, bytes: number) => JSON.stringify(body).padEnd(bytes)
+    const { version } = await alice.post(`${V3}/room_keys/version`, { algorithm: 'a', auth_data: {} })
+    const bodies: [method: string, path: string, body: object][] = [
+      ['POST', 'keys/upload', {}],
+      ['POST', 'keys/query', { device_keys: {} }],
+      ['POST', 'keys/claim', { one_time_keys: {} }],
+      ['POST', 'keys/signatures/upload', {}],
+      ['PUT', `room_keys/keys?version=${version}`, { rooms: {} }],
+      ['PUT', `room_keys/keys/${e(roomId)}?version=${version}`, { sessions: {} }],
+    ]
+    for (const [method, path, body] of bodies) {
+      const send = (bytes: number) => alice.request(method, `${V3}/${path}`, { raw: padded(body, bytes) })
+      accepts(await send(KEYS_BODY_BYTES_MAX))
+      refuses(await send(KEYS_BODY_BYTES_MAX + 1), 413, 'M_TOO_LARGE')
+    }
   })
 
   it('what is no JSON, of the wrong shape, missing or unknown has its own error', async () => {
