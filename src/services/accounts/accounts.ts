@@ -114,8 +114,7 @@ export class Accounts {
       const nid = await this.#activeNid(tx, userId)
       await tx.accounts.deactivate(nid, this.#clock(), options.erase)
       await this.#sessions.endAll(tx, nid, null)
-      await tx.crossSigningKeys.delete(nid, ['master', 'self_signing', 'user_signing'])
-      await tx.keyBackups.deleteAll(nid)
+      await deleteKeys(tx, nid)
       if (options.erase) await eraseData(tx, nid)
       return nid
     })
@@ -142,6 +141,20 @@ export class Accounts {
     if (account === null || account.deactivatedTs !== null) throw forbidden(`No active account ${localpartOf(userId)}`)
     return account.userNid
   }
+}
+
+/** What the user's devices share: their own keys went with them. */
+async function deleteKeys(tx: Tx, user: UserNid): Promise<void> {
+  const keys = await tx.crossSigningKeys.ofUsers([user])
+  await tx.keySignatures.forget(
+    user,
+    keys.map(({ publicKey }) => publicKey),
+  )
+  await tx.crossSigningKeys.delete(
+    user,
+    keys.map(({ usage }) => usage),
+  )
+  await tx.keyBackups.deleteAll(user)
 }
 
 async function eraseData(tx: Tx, user: UserNid): Promise<void> {
