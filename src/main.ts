@@ -5,8 +5,10 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 
 // Types are stripped and code compiled once: the second start takes half the time. Beside the libraries, because
-// nobody else may write there.
-enableCompileCache(join(import.meta.dirname, '..', 'node_modules', '.cache', 'hearth'))
+// nobody else may write there. Threads learn of it from the environment.
+const compiled = join(import.meta.dirname, '..', 'node_modules', '.cache', 'hearth')
+enableCompileCache(compiled)
+process.env['NODE_COMPILE_CACHE'] = compiled
 const { runCommand } = await import('./cli/run-command.ts')
 
 const code = await runCommand(process.argv.slice(2), {

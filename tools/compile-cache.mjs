@@ -2,4 +2,6 @@
 import { enableCompileCache } from 'node:module'
 import { fileURLToPath } from 'node:url'
 
-enableCompileCache(fileURLToPath(new URL('../node_modules/.cache/hearth', import.meta.url)))
+const compiled = fileURLToPath(new URL('../node_modules/.cache/hearth', import.meta.url))
+enableCompileCache(compiled)
+process.env.NODE_COMPILE_CACHE = compiled

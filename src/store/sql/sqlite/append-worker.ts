@@ -1,6 +1,4 @@
 import { once } from 'node:events'
-import { getCompileCacheDir } from 'node:module'
-import { dirname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { ServerName } from '#core/ids.ts'
 import {
@@ -25,7 +23,6 @@ export class AppendWorker {
   constructor(path: string, serverName: ServerName) {
     this.#worker = new Worker(new URL('./append-thread.ts', import.meta.url), {
       workerData: { path, serverName },
-      env: environment(),
     })
     this.#worker.on('message', (answer: AppendAnswer) => this.#answered(answer))
   }
@@ -53,10 +50,4 @@ export class AppendWorker {
   #ask(request: AppendRequest): void {
     this.#worker.postMessage(request)
   }
-}
-
-/** A thread doesn't take over the cache of compiled code, and would take twice the time and memory to start without. */
-function environment(): NodeJS.ProcessEnv {
-  const cache = getCompileCacheDir()
-  return cache === undefined ? process.env : { ...process.env, NODE_COMPILE_CACHE: dirname(cache) }
 }
