@@ -9,7 +9,8 @@ import type { RoomNid, RoomRow } from '#store/types/rooms.ts'
 
 /**
  * Writes an invite, knock or leave of a local user that stands outside of the room's graph as far as this server has
- * it. Nothing happens where it stands there already.
+ * it. Nothing happens where it stands there already, or where the room has come here meanwhile and says how the user
+ * stands to it.
  *
  * @throws M_INVALID_PARAM where the room is known to be of another version
  */
@@ -21,7 +22,9 @@ export async function putOutsideMembership(tx: Tx, event: Event, stripped: reado
   if (eventNid === undefined) throw new Error('The outlier has no number')
   const user = await tx.users.intern(event.stateKey as UserId)
   const current = await tx.memberships.one(user, room)
-  if (current?.eventNid !== eventNid) {
+  const isResident = (await tx.rooms.byNid(room))?.isResident === true
+  const isByRoom = isResident && current !== null && (await tx.memberships.stripped(user, room)) === null
+  if (!isByRoom && current?.eventNid !== eventNid) {
     const own = { type: event.type, state_key: event.stateKey, sender: event.sender, content: event.content }
     await tx.memberships.setOutside({ user, room, membership, eventNid, stripped: [...stripped, own] })
   }

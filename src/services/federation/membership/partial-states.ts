@@ -39,6 +39,8 @@ type Work = {
 
 export class PartialStates {
   readonly #deps: Deps
+  /** What this has done since the start. */
+  readonly counters = { completed: 0 }
   readonly #underWay = new Map<RoomId, Work>()
   #isClosed = false
 
@@ -117,6 +119,7 @@ export class PartialStates {
       if (room === null || rules === undefined || room.partial === null) return
       const isLast = round >= ROUNDS_FOR_THE_PAST_MAX
       if (await this.#round({ roomId, nid: room.nid, rules }, room.partial, states, isLast, stop)) {
+        this.counters.completed += 1
         this.#deps.onComplete(roomId)
         return
       }
