@@ -18,7 +18,7 @@ export type FaultRates = {
 
 /** A network that delays, reorders, loses and repeats, and that can be cut in two. */
 export class FaultyNetwork {
-  readonly requests = { sent: 0, lost: 0, repeated: 0, cut: 0, partialJoins: 0 }
+  readonly requests = { sent: 0, lost: 0, repeated: 0, cut: 0 }
   readonly #network: InMemoryNetwork
   readonly #random: Random
   readonly #time: VirtualTime
@@ -64,7 +64,6 @@ export class FaultyNetwork {
     const { requests } = this
     requests.sent += 1
     this.#said.update(`${this.#time.now} ${from} ${request.destination} ${request.uri} ${request.body}\n`)
-    if (request.uri.includes('omit_members=true')) requests.partialJoins += 1
     const lost = this.#random.chance(this.#rates.lostRequest)
     const lostAnswer = this.#random.chance(this.#rates.lostAnswer)
     const repeated = this.#random.chance(this.#rates.repeated)

@@ -1,6 +1,6 @@
 /**
- * `npm run simulate -- --seeds N [--from S] [--keep]`: runs N seeds and says which promises were broken; `--keep`
- * leaves the databases of those seeds for a look.
+ * `npm run simulate -- --seeds N [--from S] [--keep]`: runs N seeds, says which promises were broken and what was never
+ * tried, and fails for either; `--keep` leaves the databases of broken seeds for a look.
  */
 import { parseArgs } from 'node:util'
 import { runSeeds } from '#test/simulation/run-seeds.ts'
@@ -13,6 +13,6 @@ const { values } = parseArgs({
   },
 })
 const say = (line: string) => console.log(line)
-const { summary, failures } = await runSeeds(Number(values.from), Number(values.seeds), say, values.keep)
+const { summary, failures, never } = await runSeeds(Number(values.from), Number(values.seeds), say, values.keep)
 console.log(summary)
-process.exitCode = failures.length === 0 ? 0 : 1
+process.exitCode = failures.length + never.length === 0 ? 0 : 1

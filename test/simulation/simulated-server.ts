@@ -2,12 +2,12 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { parseConfig } from '#config/load.ts'
-import { ed25519Verify } from '#core/crypto.ts'
 import type { DeviceId, ServerName, UserId } from '#core/ids.ts'
 import type { Caller } from '#kit/caller.ts'
 import { discoverEndpoints } from '#kit/discover.ts'
 import { LongPolls } from '#kit/long-polls.ts'
 import type { Services } from '#kit/services.ts'
+import type { InboundCounters } from '#services/federation/inbound/inbound-counters.ts'
 import type { WireReply } from '#services/federation/transport/transport.ts'
 import { openStore } from '#store/sql/open.ts'
 import type { Store } from '#store/store.ts'
@@ -16,6 +16,7 @@ import { endpointServer, type WireServer } from '#test/federation/in-memory-netw
 import { ROOT } from '#test/harness/source-file.ts'
 import { CrashingStore } from '#test/simulation/crashing-store.ts'
 import type { FaultyNetwork } from '#test/simulation/faulty-network.ts'
+import { verifyOnce } from '#test/simulation/verify-once.ts'
 import type { VirtualTime } from '#test/simulation/virtual-time.ts'
 import { openServices } from '../../src/server.ts'
 
@@ -51,6 +52,8 @@ export class SimulatedServer {
   readonly #callers = new Map<string, Caller>()
   #life: Life | null = null
   crashes = 0
+  /** What all its lives so far have counted. */
+  readonly counted: { readonly inbound: InboundCounters; readonly joins: { completed: number } }[] = []
 
   constructor(deps: ServerDeps) {
     this.#deps = deps
@@ -93,7 +96,7 @@ export class SimulatedServer {
       log,
       timers,
       transport: network.transportOf(name),
-      checkSignature: (data, signature, key, done) => done(ed25519Verify(data, signature, key)),
+      checkSignature: (data, signature, key, done) => done(verifyOnce(data, signature, key)),
       openStore: async (options) => {
         store = new CrashingStore(
           // Nothing in this world may hang on a thread's speed.
@@ -124,6 +127,8 @@ export class SimulatedServer {
       },
       complain,
     )
+    const { inbound, memberships } = services.federation
+    this.counted.push({ inbound: inbound.counters, joins: memberships.partialStates.counters })
     this.#life = { store: store as unknown as CrashingStore, serve, services, silence: () => timers.silence() }
     network.attach(name, (request) => {
       time.tell()
