@@ -34,6 +34,7 @@ export type Acknowledged = {
   readonly server: SimulatedServer
   readonly sender: UserId
   readonly txnId: string | null
+  readonly isRedaction: boolean
 }
 
 export type Room = {
@@ -162,8 +163,10 @@ function acknowledge(
   { acknowledged, server, user, room }: Pick<Scene, 'acknowledged' | 'server' | 'user' | 'room'>,
   reply: Reply,
   txnId: string | null,
+  isRedaction = false,
 ): void {
-  acknowledged.push({ eventId: reply.body.event_id, roomId: room.roomId, server, sender: user, txnId })
+  const { event_id: eventId } = reply.body
+  acknowledged.push({ eventId, roomId: room.roomId, server, sender: user, txnId, isRedaction })
 }
 
 function joinRule({ random, room }: Scene): JsonObject {
@@ -194,11 +197,14 @@ async function changeLevels(scene: Scene): Promise<Reply> {
 
 async function redact(scene: Scene): Promise<Reply | null> {
   const { random, room, acknowledged } = scene
-  const targets = acknowledged.filter(({ roomId }) => roomId === room.roomId)
+  // In the first versions a redaction that is redacted doesn't say any more what allows it, so that who gets only its
+  // redacted copy rejects it.
+  const isFirst = Number(room.version) < 3
+  const targets = acknowledged.filter(({ roomId, isRedaction }) => roomId === room.roomId && !(isFirst && isRedaction))
   if (targets.length === 0) return null
   const { eventId } = random.pick(targets)
   const path = `/rooms/${e(room.roomId)}/redact/${e(eventId)}/${scene.newTxnId()}`
   const reply = await client(scene, 'PUT', path, {})
-  if (reply.status === 200) acknowledge(scene, reply, null)
+  if (reply.status === 200) acknowledge(scene, reply, null, true)
   return reply
 }

@@ -10,6 +10,7 @@ import { type Acknowledged, act, client, type Room, send } from '#test/simulatio
 import { type Coverage, noCoverage } from '#test/simulation/coverage.ts'
 import { type FaultRates, FaultyNetwork } from '#test/simulation/faulty-network.ts'
 import { assertSameState, checkCopy, checkVisible, type RoomCopy, readCopy } from '#test/simulation/invariants.ts'
+import { type Lie, lie } from '#test/simulation/lies.ts'
 import { type Reply, SimulatedServer } from '#test/simulation/simulated-server.ts'
 import { SyncReader } from '#test/simulation/sync-reader.ts'
 import { VirtualTime } from '#test/simulation/virtual-time.ts'
@@ -27,6 +28,8 @@ const HEAL_ROUNDS = 3
 const ANSWER_MS_MAX = 300_000
 const ANSWER_STEP_MS = 500
 const REBOOT_MS_MAX = 3_000
+/** After so many actions that came to nothing a room counts as dead. */
+const DEAD_ACTIONS = 60
 const e = encodeURIComponent
 
 export type Result = {
@@ -69,6 +72,7 @@ class World {
   readonly #servers: SimulatedServer[] = []
   readonly #rooms: Room[] = []
   readonly #acknowledged: Acknowledged[] = []
+  readonly #lies: Lie[] = []
   readonly #defects: unknown[] = []
   readonly #readers: SyncReader[] = []
   #crashes = 0
@@ -147,9 +151,16 @@ class World {
     }
     const random = this.#random
     await this.#joinMost()
+    let lastNews = { actions: 0, events: 0 }
     for (let actions = 0; this.#acknowledged.length < EVENTS_MIN && actions < ACTIONS_MAX; actions++) {
       // Never awaited: it may be under way for long, or for ever.
       act(scene).catch((error) => this.#defects.push(error))
+      if (lastNews.events < this.#acknowledged.length) lastNews = { actions, events: this.#acknowledged.length }
+      if (actions - lastNews.actions > DEAD_ACTIONS) {
+        lastNews = { ...lastNews, actions }
+        this.#openRoom().catch((error) => this.#defects.push(error))
+      }
+      if (random.chance(0.05)) this.#lie().catch((error) => this.#defects.push(error))
       if (random.chance(0.008)) this.#crashSomebody()
       if (random.chance(0.03)) this.#network.cut(random.chance(0.4) ? [] : this.#someNames())
       if (random.chance(0.05))
@@ -175,6 +186,28 @@ class World {
         }
       }
     }
+  }
+
+  /** Where nobody may do anything any more, life goes on in another room. */
+  async #openRoom(): Promise<void> {
+    const server = this.#random.pick(this.#servers)
+    if (!server.isUp) return
+    const version = this.#random.pick(VERSIONS)
+    const lobby = this.#rooms.at(-1)!.roomId
+    const body = { preset: 'public_chat', room_version: version, name: 'another' }
+    const reply = await client({ server, user: server.users[0]! }, 'POST', '/createRoom', body)
+    if (reply.status === 200) this.#rooms.unshift({ roomId: reply.body.room_id, version, lobby })
+  }
+
+  async #lie(): Promise<void> {
+    const random = this.#random
+    const server = random.pick(this.#servers)
+    if (!server.isUp) return
+    const user = random.pick(server.users)
+    const { roomId } = random.pick(this.#rooms)
+    const others = this.#servers
+    const told = await lie({ random, server, others, user, roomId, now: this.#time.now, newTxnId: this.#newTxnId })
+    if (told !== null) this.#lies.push(told)
   }
 
   #someNames(): ServerName[] {
@@ -237,6 +270,7 @@ class World {
         copies.push(fuller)
       }
       await this.#checkAcknowledged(room, copies)
+      this.#checkLies(copies)
       checkAgreement(copies)
     }
     this.#throwDefects()
@@ -277,6 +311,16 @@ class World {
         const [refusing, other] = there.rejected ? [copy, home!] : [home!, copy]
         const why = await whyRejected(refusing, eventId)
         throw new Error(`${refusing.server.name} rejects ${eventId}, ${other.server.name} does not: ${why}`)
+      }
+    }
+  }
+
+  /** What a room forbids, no server has taken. */
+  #checkLies(copies: readonly RoomCopy[]): void {
+    for (const { eventId } of this.#lies) {
+      for (const { server, events, row } of copies) {
+        const isTaken = events.get(eventId)?.rejected === false && row.partial === null
+        if (isTaken) throw new Error(`${server.name} has taken ${eventId}, which the room forbids`)
       }
     }
   }
