@@ -17,7 +17,7 @@ import { type AccountSettings, accountServices } from '#services/accounts/accoun
 import type { RandomBytes } from '#services/accounts/secrets.ts'
 import { e2eeServices } from '#services/e2ee/e2ee-services.ts'
 import type { FederationSettings } from '#services/federation/federation-link.ts'
-import { federationServices } from '#services/federation/federation-services.ts'
+import { type FederationServices, federationServices } from '#services/federation/federation-services.ts'
 import type { CheckSignature } from '#services/federation/keys/event-verifier.ts'
 import { loadOldSigningKeys } from '#services/federation/keys/old-signing-keys.ts'
 import type { FederationSender, SenderNumbers } from '#services/federation/outbound/federation-sender.ts'
@@ -126,6 +126,7 @@ export async function openServices(config: Config, surroundings: Surroundings): 
   })
   opened.defer(() => federation.close())
   senderMetrics(metrics, federation.sender)
+  inboundMetrics(metrics, federation)
   const rendezvous = new RendezvousSessions({ clock, randomBytes })
   metrics.gauge('hearth_rendezvous_sessions', 'Places where two devices meet', () => rendezvous.size)
   const own = { clock, config, federation, limiter, metrics, rendezvous, rooms, serverLimiter }
@@ -154,6 +155,16 @@ function senderMetrics(metrics: Metrics, sender: FederationSender): void {
   gauge('underWay', 'transactions_under_way', 'Transactions on their way to other servers')
   gauge('waiting', 'transactions_waiting', 'Servers that wait for their turn')
   gauge('position', 'sender_position', 'The stream position up to which events have been handed out to servers')
+}
+
+function inboundMetrics(metrics: Metrics, { inbound, transactions }: FederationServices): void {
+  const outcomes = () => {
+    const { accepted, softFailed, rejected, dropped } = inbound.counters
+    return { accepted, soft_failed: softFailed, rejected, dropped }
+  }
+  metrics.counters('hearth_federation_events_total', 'Events of other servers', 'outcome', outcomes)
+  const edus = () => transactions.eduCounts.byType
+  metrics.counters('hearth_federation_edus_total', 'EDUs of other servers', 'type', edus)
 }
 
 function accountSettings(config: Config): AccountSettings {

@@ -1,5 +1,5 @@
 /** The numbers that `GET /metrics` shows, in Prometheus' format. One instance a process, made by the composition root. */
-import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 
 export class Metrics {
   readonly #registry = new Registry()
@@ -29,6 +29,20 @@ export class Metrics {
       registers: [this.#registry],
       collect() {
         this.set(read())
+      },
+    })
+  }
+
+  /** Numbers that only grow, by a label, read when somebody asks. `name` ends in `_total`. */
+  counters(name: string, help: string, label: string, read: () => Readonly<Record<string, number>>): void {
+    new Counter({
+      name,
+      help,
+      labelNames: [label],
+      registers: [this.#registry],
+      collect() {
+        this.reset()
+        for (const [value, count] of Object.entries(read())) this.inc({ [label]: value }, count)
       },
     })
   }

@@ -2,6 +2,7 @@ import type { ServerName } from '#core/ids.ts'
 import { isJsonObject, type JsonArray, type JsonObject, type JsonValue, member } from '#core/json/value.ts'
 import { badJson, forbidden, invalidParam } from '#core/matrix-error.ts'
 import type { Edus } from '#services/federation/inbound/edus.ts'
+import { EduCounts } from '#services/federation/inbound/inbound-counters.ts'
 import type { Ingest } from '#services/federation/inbound/ingest.ts'
 import type { Store } from '#store/store.ts'
 
@@ -14,6 +15,8 @@ type Deps = { readonly store: Store; readonly ingest: Pick<Ingest, 'receive'>; r
 
 /** What other servers send in `PUT /send/{txnId}` ("Transactions"). */
 export class Transactions {
+  /** What came in, repeated transactions left out. */
+  readonly eduCounts = new EduCounts()
   readonly #deps: Deps
   /** Transactions under way, for those that repeat them meanwhile. */
   readonly #underWay = new Map<string, Promise<JsonObject>>()
@@ -48,6 +51,7 @@ export class Transactions {
     const before = await store.read((tx) => tx.inbound.transaction(origin, txnId))
     if (before !== null) return before
     const answers = await ingest.receive(origin, pdus.filter(isJsonObject))
+    this.eduCounts.add(edus)
     await this.#deps.edus.receive(origin, edus)
     const answer: JsonObject = { pdus: Object.fromEntries(answers) as JsonObject }
     await store.write((tx) => tx.inbound.putTransaction(origin, txnId, answer))
