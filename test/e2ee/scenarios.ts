@@ -1,12 +1,9 @@
 /** What happens in encrypted rooms, each as a function of where it happens. */
-import assert from 'node:assert/strict'
 import { deleteDevice } from '#test/e2ee/harness/devices.ts'
 import { knowsDevices, knowsMember, reads } from '#test/e2ee/harness/encrypted-device.ts'
 import type { Scene } from '#test/e2ee/harness/scene.ts'
-import type { SdkDevice } from '#test/e2ee/harness/sdk-device.ts'
 import { reachEachOther } from '#test/e2ee/harness/servers.ts'
-import { setUpCrossSigning, verifyBySas } from '#test/e2ee/harness/verification.ts'
-import { V3 } from '#test/system/harness/api.ts'
+import { backedUp, restoreBackup, setUpCrossSigning, trusts, verifyBySas } from '#test/e2ee/harness/verification.ts'
 
 export const SCENARIOS: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
   'the first message of each is read by all': async (scene) => {
@@ -49,9 +46,7 @@ export const SCENARIOS: Readonly<Record<string, (scene: Scene) => Promise<void>>
     await alice[Symbol.asyncDispose]()
     const fresh = await scene.sdk(users.alice, alice.recoveryKey)
     await knowsMember(fresh, roomId, bob.userId)
-    await fresh.crypto.loadSessionBackupPrivateKeyFromSecretStorage()
-    const { imported, total } = await fresh.crypto.restoreKeyBackup()
-    assert.equal(imported, total)
+    await restoreBackup(fresh)
     for (const eventId of said) await reads(fresh, eventId)
     await scene.acquainted(roomId, [fresh, bob, carol])
     await scene.talk(roomId, [fresh, bob, carol])
@@ -130,19 +125,4 @@ async function three(scene: Scene) {
     users: { alice: users[0], bob: users[1], carol: users[2] },
     roomId: await scene.room(alice, bob, carol),
   }
-}
-
-async function trusts(viewer: SdkDevice, userId: string, deviceIds: readonly string[]): Promise<void> {
-  for (const deviceId of deviceIds) {
-    await viewer.news.until(`${viewer.deviceId} to trust ${deviceId} of ${userId}`, async () => {
-      return (await viewer.crypto.getDeviceVerificationStatus(userId, deviceId))?.crossSigningVerified
-    })
-  }
-}
-
-async function backedUp(device: SdkDevice): Promise<void> {
-  await device.news.until('the backup of all keys', async () => {
-    const { count } = await device.api.get(`${V3}/room_keys/version`)
-    return count === (await device.crypto.exportRoomKeys()).length
-  })
 }

@@ -1,5 +1,6 @@
 /** A server under a name that leads to it: an explicit port of localhost, so neither well-known nor SRV are asked. */
 import type { TestCa } from '#test/federation/harness/test-ca.ts'
+import type { DatabaseName } from '#test/system/harness/databases.ts'
 import { freePort } from '#test/system/harness/free-port.ts'
 import { Hearth } from '#test/system/harness/hearth.ts'
 
@@ -18,11 +19,15 @@ export type FederatingServer = {
 export type FederatingHearth = FederatingServer & AsyncDisposable & { kill(): Promise<void> }
 
 /** Starts a Hearth that trusts the authority's certificates and others at 127.0.0.1. */
-export async function startFederatingHearth(ca: TestCa, level = 'debug'): Promise<FederatingHearth> {
+export async function startFederatingHearth(
+  ca: TestCa,
+  { level = 'debug', database = 'sqlite' }: { readonly level?: string; readonly database?: DatabaseName } = {},
+): Promise<FederatingHearth> {
   const port = await freePort()
   const serverName = `localhost:${port}`
   const { certFile, keyFile } = ca.issue('localhost', '127.0.0.1')
   const hearth = await Hearth.start({
+    database,
     listeners: [{ host: '127.0.0.1', port, tls: { cert: certFile, key: keyFile }, resources: ['federation'] }],
     config: {
       server_name: serverName,

@@ -44,3 +44,14 @@ export class News {
 }
 
 export const DEADLINE_MS = 30_000
+
+/** What `begin` comes to, or an error that names it when that takes too long. */
+export function within<T>(
+  what: string,
+  begin: (resolve: (value: T) => void, reject: (error: Error) => void) => void,
+): Promise<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>()
+  const timer = setTimeout(() => reject(new Error(`waited in vain for ${what}`)), DEADLINE_MS)
+  begin(resolve, reject)
+  return promise.finally(() => clearTimeout(timer))
+}

@@ -2,6 +2,8 @@
 import { randomBytes } from 'node:crypto'
 import {
   ClientEvent,
+  ConnectionError,
+  Filter,
   type MatrixClient,
   type MatrixEvent,
   MatrixEventEvent,
@@ -61,7 +63,9 @@ export class SdkDevice implements EncryptedDevice {
     const device = new SdkDevice(client, gate, recoveryKey)
     try {
       await client.initRustCrypto({ useIndexedDB: false })
-      await startSdk(client, { initialSyncLimit: TIMELINE_EVENTS })
+      const filter = new Filter(client.getUserId())
+      filter.setTimelineLimit(TIMELINE_EVENTS)
+      await startSdk(client, { initialSyncLimit: TIMELINE_EVENTS, filter })
     } catch (error) {
       await device[Symbol.asyncDispose]()
       throw error
@@ -84,7 +88,22 @@ export class SdkDevice implements EncryptedDevice {
       return this.client.getRoom(roomId) !== null && (await this.crypto.isEncryptionEnabledInRoom(roomId))
     })
     const transaction = `${this.deviceId}-${this.#sent++}`
-    return (await this.client.sendTextMessage(roomId, text, transaction)).event_id
+    const room = this.client.getRoom(roomId)!
+    let sending = this.client.sendTextMessage(roomId, text, transaction)
+    for (;;) {
+      try {
+        return (await sending).event_id
+      } catch (error) {
+        // No answer came: what a user does is to press "try again".
+        const event = room
+          .getLiveTimeline()
+          .getEvents()
+          .findLast((some) => some.getTxnId() === transaction)
+        if (!(error instanceof ConnectionError) || event === undefined) throw error
+        await this.client.getVersions()
+        sending = this.client.resendEvent(event, room)
+      }
+    }
   }
 
   reading(eventId: string): Reading | null {

@@ -22,9 +22,9 @@ export type Servers = AsyncDisposable & {
 export async function startServers(topology: Topology): Promise<Servers> {
   await using started = new AsyncDisposableStack()
   const ca = started.use(new TestCa())
-  const first = started.use(await startFederatingHearth(ca, 'info'))
+  const first = started.use(await startFederatingHearth(ca, { level: 'info' }))
   const all: [FederatingServer, ...FederatingServer[]] = [first]
-  if (topology === 'two Hearths') all.push(started.use(await startFederatingHearth(ca, 'info')))
+  if (topology === 'two Hearths') all.push(started.use(await startFederatingHearth(ca, { level: 'info' })))
   if (topology === 'Hearth and Synapse') all.push(started.use(await SynapseServer.start(synapsePython(), ca)))
   const probes = await Promise.all(all.map(({ url }) => new Api(url).register('probe')))
   const ending = started.move()

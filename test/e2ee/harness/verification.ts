@@ -10,8 +10,9 @@ import {
   type Verifier,
   VerifierEvent,
 } from 'matrix-js-sdk/lib/crypto-api/index.js'
-import { DEADLINE_MS } from '#test/e2ee/harness/news.ts'
+import { within } from '#test/e2ee/harness/news.ts'
 import type { SdkDevice } from '#test/e2ee/harness/sdk-device.ts'
+import { V3 } from '#test/system/harness/api.ts'
 
 /** The user's cross-signing keys, secret storage and key backup, made on this device. */
 export async function setUpCrossSigning(device: SdkDevice): Promise<void> {
@@ -48,7 +49,31 @@ export async function verifyBySas(
   const [one, other] = await Promise.all([ours, theirs])
   assert.deepEqual(one.sas.decimal, other.sas.decimal, 'both show the same')
   await Promise.all([one.confirm(), other.confirm()])
-  await Promise.all(verified)
+  await within<unknown>('both to be verified', (resolve, reject) => Promise.all(verified).then(resolve, reject))
+}
+
+/** Resolves when the viewer trusts these devices by what their owner signed. */
+export async function trusts(viewer: SdkDevice, userId: string, deviceIds: readonly string[]): Promise<void> {
+  for (const deviceId of deviceIds) {
+    await viewer.news.until(`${viewer.deviceId} to trust ${deviceId} of ${userId}`, async () => {
+      return (await viewer.crypto.getDeviceVerificationStatus(userId, deviceId))?.crossSigningVerified
+    })
+  }
+}
+
+/** Resolves when the server keeps all the keys of rooms that the device has. */
+export async function backedUp(device: SdkDevice): Promise<void> {
+  await device.news.until('the backup of all keys', async () => {
+    const { count } = await device.api.get(`${V3}/room_keys/version`)
+    return count === (await device.crypto.exportRoomKeys()).length
+  })
+}
+
+/** Opens the key backup with what secret storage holds, and takes all keys from it. */
+export async function restoreBackup({ crypto }: SdkDevice): Promise<void> {
+  await crypto.loadSessionBackupPrivateKeyFromSecretStorage()
+  const { imported, total } = await crypto.restoreKeyBackup()
+  assert.equal(imported, total)
 }
 
 function received(device: SdkDevice): Promise<VerificationRequest> {
@@ -79,14 +104,4 @@ function shownSas(verifier: Verifier): Promise<ShowSasCallbacks> {
     const shown = verifier.getShowSasCallbacks()
     if (shown !== null) resolve(shown)
   })
-}
-
-function within<T>(
-  what: string,
-  begin: (resolve: (value: T) => void, reject: (error: Error) => void) => void,
-): Promise<T> {
-  const { promise, resolve, reject } = Promise.withResolvers<T>()
-  const timer = setTimeout(() => reject(new Error(`waited in vain for ${what}`)), DEADLINE_MS)
-  begin(resolve, reject)
-  return promise.finally(() => clearTimeout(timer))
 }

@@ -1,11 +1,11 @@
 /** What may happen in a script. What is possible is judged by the model alone, so that a seed decides it. */
 
 import { deleteDevice } from '#test/e2ee/harness/devices.ts'
-import { knowsDevice, knowsMember } from '#test/e2ee/harness/encrypted-device.ts'
+import { knowsDevice, knowsMember, reads } from '#test/e2ee/harness/encrypted-device.ts'
 import type { Scene, User } from '#test/e2ee/harness/scene.ts'
 import { SdkDevice } from '#test/e2ee/harness/sdk-device.ts'
 import { reachEachOther } from '#test/e2ee/harness/servers.ts'
-import { setUpCrossSigning, verifyBySas } from '#test/e2ee/harness/verification.ts'
+import { backedUp, restoreBackup, setUpCrossSigning, trusts, verifyBySas } from '#test/e2ee/harness/verification.ts'
 import type { Model, Player } from '#test/e2ee/random/model.ts'
 import { V3 } from '#test/system/harness/api.ts'
 import type { Random } from '#test/system/harness/random.ts'
@@ -16,8 +16,8 @@ export type Play = {
   readonly random: Random
   readonly roomId: string
   readonly users: readonly User[]
-  /** Users who have cross-signing keys. */
-  readonly crossSigned: Set<User>
+  /** Users who have cross-signing keys and a key backup, with the device that made them. */
+  readonly crossSigned: Map<User, Player>
 }
 
 export type Action = {
@@ -51,10 +51,8 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
   newDevice: {
     weight: 3,
     begin: ({ scene, model, random, users }) => {
-      const owners = users.filter(
-        (user) => !model.down.has(user.server.serverName) && model.devicesOf(user).length < DEVICES_OF_USER_MAX,
-      )
-      if (owners.length === 0 || model.players.length >= DEVICES_MAX) return null
+      const owners = users.filter((user) => !model.down.has(user.server.serverName) && hasRoomForDevice(model, user))
+      if (owners.length === 0) return null
       const user = random.pick(owners)
       const isNio = random.next() < 0.4
       return async () => {
@@ -79,7 +77,7 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
   },
 
   logout: {
-    weight: 1,
+    weight: 2,
     begin: ({ model, random }) => {
       const pair = ownPair(model, random)
       if (pair === null) return null
@@ -162,30 +160,50 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
   newSession: {
     weight: 2,
     begin: ({ model, random, roomId }) => {
-      const able = model.active().filter(({ device }) => device instanceof SdkDevice)
+      const able = sdkPlayers(model)
       if (able.length === 0) return null
       const { device } = random.pick(able)
-      return async () => (device as SdkDevice).crypto.forceDiscardSession(roomId)
+      return () => device.crypto.forceDiscardSession(roomId)
     },
   },
 
   verify: {
-    weight: 2,
-    begin: ({ model, random, crossSigned, users }) => {
-      const able = (user: User) =>
-        model
-          .devicesOf(user)
-          .filter((player) => player.device instanceof SdkDevice && !player.isPaused && model.isUp(player))
-      const owners = users.filter((user) => !crossSigned.has(user) && able(user).length >= 2)
-      if (owners.length === 0) return null
-      const user = random.pick(owners)
-      const [first, second] = able(user).map(({ device }) => device as SdkDevice) as [SdkDevice, SdkDevice]
+    weight: 1,
+    begin: (play) => {
+      const { scene, model, random, crossSigned } = play
+      const able = sdkPlayers(model).filter(({ user }) => !crossSigned.has(user) && hasRoomForDevice(model, user))
+      if (able.length === 0) return null
+      const first = random.pick(able)
       return async () => {
-        crossSigned.add(user)
-        await setUpCrossSigning(first)
-        await second.news.until('the new keys of the own user', () => second.crypto.userHasCrossSigningKeys())
-        await all([knowsDevice(first, second), knowsDevice(second, first)])
-        await verifyBySas(second, first, (crypto) => crypto.requestOwnUserVerification())
+        await setUp(play, first)
+        const second = await scene.sdk(first.user)
+        model.players.push({ device: second, user: first.user, isPaused: false })
+        await second.news.until('the keys of the own user', () => second.crypto.userHasCrossSigningKeys())
+        await all([knowsDevice(first.device, second), knowsDevice(second, first.device)])
+        await verifyBySas(second, first.device, (crypto) => crypto.requestOwnUserVerification())
+        await all([first.device, second].map((device) => trusts(device, first.user.userId, [second.deviceId])))
+      }
+    },
+  },
+
+  restore: {
+    weight: 1,
+    begin: (play) => {
+      const { scene, model, random, crossSigned } = play
+      const able = sdkPlayers(model).filter((player) => {
+        const owner = crossSigned.get(player.user)
+        return (owner === undefined || owner === player) && hasRoomForDevice(model, player.user)
+      })
+      if (able.length === 0) return null
+      const first = random.pick(able)
+      return async () => {
+        await setUp(play, first)
+        await model.settle([first])
+        await backedUp(first.device)
+        const fresh = await scene.sdk(first.user, first.device.recoveryKey)
+        model.players.push({ device: fresh, user: first.user, isPaused: false })
+        await restoreBackup(fresh)
+        for (const eventId of model.readBy(first)) await reads(fresh, eventId)
       }
     },
   },
@@ -218,6 +236,23 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
       }
     },
   },
+}
+
+type SdkPlayer = Player & { readonly device: SdkDevice }
+
+/** Those in the room on the SDK who can act. */
+function sdkPlayers(model: Model): SdkPlayer[] {
+  return model.active().filter((player): player is SdkPlayer => player.device instanceof SdkDevice)
+}
+
+function hasRoomForDevice(model: Model, user: User): boolean {
+  return model.players.length < DEVICES_MAX && model.devicesOf(user).length < DEVICES_OF_USER_MAX
+}
+
+async function setUp({ crossSigned }: Play, player: SdkPlayer): Promise<void> {
+  if (crossSigned.has(player.user)) return
+  crossSigned.set(player.user, player)
+  await setUpCrossSigning(player.device)
 }
 
 /** One who can act, and another device of the same user. */

@@ -8,7 +8,13 @@ export type Player = {
   isPaused: boolean
 }
 
-type Message = { readonly eventId: string; readonly text: string; readonly readers: Set<Player> }
+type Message = {
+  readonly eventId: string
+  readonly text: string
+  /** Who is to read it, and wasn't looked at yet. */
+  readonly readers: Set<Player>
+  readonly readBy: Set<Player>
+}
 
 /** Who says what to whom in one room. */
 export class Model {
@@ -52,7 +58,7 @@ export class Model {
     this.excused += readers.length - addressed.length
     const eventId = await sender.device.send(roomId, text)
     // Whoever was deleted meanwhile, or is, need not read it.
-    this.#messages.push({ eventId, text, readers: new Set(addressed) })
+    this.#messages.push({ eventId, text, readers: new Set(addressed), readBy: new Set() })
   }
 
   #hasKey(sender: Player, reader: Player): boolean {
@@ -74,12 +80,20 @@ export class Model {
     )
     await Promise.all(
       due.map(async ({ message, reader }) => {
-        const text = await reads(reader.device, message.eventId)
+        const text = await reads(reader.device, message.eventId).catch((error: Error) => {
+          throw new Error(`"${message.text}": ${error.message}`, { cause: error })
+        })
         if (text !== message.text) throw new Error(`${message.eventId} says ${text} instead of ${message.text}`)
         message.readers.delete(reader)
+        message.readBy.add(reader)
         this.checked += 1
       }),
     )
+  }
+
+  /** What the device was seen to have read, as event ids. */
+  readBy(player: Player): string[] {
+    return this.#messages.filter(({ readBy }) => readBy.has(player)).map(({ eventId }) => eventId)
   }
 
   /** The device is no more, and nobody waits for it. */

@@ -1,5 +1,12 @@
 /** matrix-js-sdk as Element uses it, without a browser: its own sync loop and its own store in memory. */
-import { ClientEvent, createClient, type ICreateClientOpts, type MatrixClient, SyncState } from 'matrix-js-sdk'
+import {
+  ClientEvent,
+  createClient,
+  type ICreateClientOpts,
+  type IStartClientOpts,
+  type MatrixClient,
+  SyncState,
+} from 'matrix-js-sdk'
 import { logger as sdkLogger } from 'matrix-js-sdk/lib/logger.js'
 
 // The SDK tells its whole life on the console, partly past the logger that a client is given.
@@ -54,7 +61,7 @@ function signedIn(
 }
 
 /** Starts syncing; resolves when the first sync is in. */
-export async function startSdk(client: MatrixClient, options: { initialSyncLimit?: number } = {}): Promise<void> {
+export async function startSdk(client: MatrixClient, options: IStartClientOpts = {}): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>()
   client.on(ClientEvent.Sync, (state) => {
     if (state === SyncState.Prepared) resolve()
