@@ -166,6 +166,13 @@ describe('S20: what a server says of users', () => {
     const quiet = await alice.sync({ since, timeout: 0 })
     assert.deepEqual(quiet.to_device?.events ?? [], [])
     assert.deepEqual(quiet.device_lists?.changed ?? [], [])
+    await evil.send(hearth, [], by(at.own))
+    const told = await alice.sync({ since: quiet.next_batch, timeout: 0 })
+    assert.deepEqual(
+      told.to_device.events.map(({ sender }: { sender: string }) => sender),
+      [at.own],
+    )
+    assert.deepEqual(told.device_lists.changed, [at.own])
   })
 
   it('in a transaction that names another server as its origin it says nothing', async () => {
