@@ -73,9 +73,23 @@ function story(room: RemoteRoom): Event[] {
   tell(room.member(MALLORY, 'ban', REMY))
   tell(room.event({ sender: MALLORY, signer: MALLORYS }))
   tell(room.send({ body: 'among ourselves' }))
+  tellBranch(room, told)
   tell(room.event({ prevEvents: [unentitled] }))
   tell(room.send({ body: 'last' }))
   return told
+}
+
+/** Messages and a change of the state beside the room's newest event, and one that joins both. */
+function tellBranch(room: RemoteRoom, told: Event[]): void {
+  const main = room.tips
+  let tip = told.at(-3)!
+  const topic = { type: 'm.room.topic', stateKey: '', content: { topic: 'on the branch' } }
+  for (const draft of [{}, {}, topic, {}, {}]) {
+    tip = room.event({ ...draft, prevEvents: [tip] })
+    told.push(tip)
+  }
+  room.tips = [...main, tip]
+  told.push(room.send({ body: 'both' }))
 }
 
 describe('events that follow each other', () => {
@@ -103,6 +117,19 @@ describe('events that follow each other', () => {
     await fixture.push(...branches)
     for (const branch of branches) room.add(branch)
     assert.equal(await writesFor(room, room.send({ body: 'joining' }), room.send({ body: 'after' })), 1)
+  })
+
+  it('are written together beside the room too', async () => {
+    const room = await fixture.joinedRoom()
+    const before = room.tips
+    await fixture.push(room.put('m.room.topic', { topic: 'meanwhile' }))
+    const branch: Event[] = []
+    for (let n = 0; n < 5; n++) branch.push(room.event({ prevEvents: branch.length === 0 ? before : branch.slice(-1) }))
+    assert.equal(await writesFor(room, ...branch), 1)
+    const row = await fixture.rooms.row(branch[4]!.eventId)
+    const topic = await fixture.rooms.store.read((tx) => tx.state.get(row.stateAfter, 'm.room.topic', ''))
+    assert.equal(topic, null)
+    assert.equal((await fixture.rooms.state(room.roomId, 'm.room.topic'))?.content['topic'], 'meanwhile')
   })
 
   for (const version of ['1', '6', '11', '12']) {
