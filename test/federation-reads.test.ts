@@ -111,7 +111,7 @@ describe('any server', () => {
     assert.equal((await get('getUserDevices', `/user/devices/${e(alice.userId)}`)).devices.length, 1)
     const wanted = { [alice.userId]: [], '@remy:there.test': [] }
     const keys = await post('queryUserEncryptionKeys', '/user/keys/query', { device_keys: wanted })
-    assert.deepEqual(keys, { device_keys: { [alice.userId]: {} } })
+    assert.deepEqual(keys, { device_keys: { [alice.userId]: {} }, master_keys: {}, self_signing_keys: {} })
     const claim = { one_time_keys: { [alice.userId]: { D: 'signed_curve25519' } } }
     assert.deepEqual(await post('claimUserEncryptionKeys', '/user/keys/claim', claim), { one_time_keys: {} })
     assert.equal((await get('getPublicRooms', '/publicRooms?limit=5')).chunk[0].room_id, roomId)
