@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import type { RoomId } from '#core/ids.ts'
 import { type Member, SmallFederation, type User } from '#test/federation/harness/small-federation.ts'
+import { CryptoDevice } from '#test/harness/crypto-device.ts'
 
 let federation: SmallFederation
 let a: Member
@@ -77,6 +78,21 @@ describe('a room with partial state', () => {
     const timeline = await bob.get(`/rooms/${encodeURIComponent(roomId)}/messages?dir=b&limit=3`)
     assert.equal(timeline.body.chunk[0].event_id, after)
     assert.equal(timeline.body.chunk[1].content.body, 'hello')
+  })
+
+  it('tells whose devices are to be asked for as soon as its members are known', async () => {
+    const before = (await bob.sync()).next_batch
+    const early = (await bob.get(`/sync?since=${before}`)).body
+    assert.ok(!early.device_lists.changed.includes(carol.userId))
+    release()
+    await complete()
+    const { device_lists: lists } = (await bob.get(`/sync?since=${early.next_batch}`)).body
+    assert.ok(lists.changed.includes(carol.userId))
+    assert.deepEqual(lists.left, [])
+    const keys = new CryptoDevice({ userId: carol.userId, deviceId: 'DEVICE' }).deviceKeys()
+    assert.equal((await carol.post('/keys/upload', { device_keys: keys })).status, 200)
+    const { body } = await bob.post('/keys/query', { device_keys: { [carol.userId]: [] } })
+    assert.deepEqual(body.device_keys[carol.userId], { DEVICE: keys })
   })
 
   it('goes on being completed after a restart', async () => {
