@@ -125,6 +125,26 @@ describe('a room with partial state', () => {
     assert.equal(await b.membership(roomId, bea.userId), 'ban')
   })
 
+  it('lets users of this server invite each other; who turns out to be banned is not invited', async () => {
+    const [ben, bea] = [await b.user('ben'), await b.user('bea')]
+    const other = await alice.createRoom({ preset: 'public_chat' })
+    assert.equal((await alice.room(other, 'ban', { user_id: bea.userId })).status, 200)
+    assert.equal((await bob.join(other, a)).status, 200)
+    assert.notEqual((await b.store.read((tx) => tx.rooms.byId(other)))?.partial ?? null, null)
+    assert.equal((await bob.room(other, 'invite', { user_id: ben.userId })).status, 200)
+    assert.ok(Object.hasOwn((await ben.sync()).rooms.invite, other))
+    await bob.room(other, 'invite', { user_id: bea.userId })
+    release()
+    await complete()
+    assert.equal(await b.membership(other, ben.userId), 'invite')
+    await a.sees(other, ben.userId, 'invite')
+    assert.equal(await b.membership(other, bea.userId), 'ban')
+    assert.equal(await a.membership(other, bea.userId), 'ban')
+    assert.deepEqual((await bea.sync()).rooms?.invite ?? {}, {})
+    assert.equal((await ben.join(other)).status, 200)
+    assert.equal((await bea.join(other)).status, 403)
+  })
+
   it('is not for others to join by way of this server', async () => {
     const dave = await c.user('dave')
     assert.equal((await carol.room(roomId, 'leave')).status, 200)
