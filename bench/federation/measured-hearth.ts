@@ -1,4 +1,7 @@
-/** A Hearth in a process of its own that speaks with other servers, looked at from outside. */
+/**
+ * A Hearth in a process of its own that speaks with other servers, looked at from outside. BENCH_NODE_ARGUMENTS are
+ * given to its node, such as `--cpu-prof`.
+ */
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
