@@ -82,6 +82,9 @@ class Device(AsyncClient):
             self.encrypting_task = asyncio.current_task()
             try:
                 sent = await self.room_send(room_id, "m.room.message", content, ignore_unverified_devices=True)
+                # nio would take it for shared with those, too, for whom there was no key to claim.
+                if self.get_missing_sessions(room_id):
+                    self.invalidate_outbound_session(room_id)
             finally:
                 self.encrypting_task = None
         if not isinstance(sent, RoomSendResponse):

@@ -59,7 +59,7 @@ export class Scene implements AsyncDisposable {
   }
 
   /** All know that all are in the room, and with which devices. */
-  async acquainted(roomId: string, devices: readonly EncryptedDevice[]): Promise<void> {
+  async acquainted(roomId: string, devices: readonly EncryptedDevice[], timeoutMs?: number): Promise<void> {
     const byUser = Map.groupBy(devices, ({ userId }) => userId)
     await Promise.all(
       devices.flatMap((device) =>
@@ -69,6 +69,7 @@ export class Scene implements AsyncDisposable {
             device,
             userId,
             theirs.map(({ deviceId }) => deviceId),
+            timeoutMs,
           )
         }),
       ),

@@ -1,10 +1,11 @@
 /** The servers that a scene plays on. */
 import { execFileSync } from 'node:child_process'
 import { TestCa } from '#test/federation/harness/test-ca.ts'
-import { type FederatingServer, startFederatingHearth } from '#test/harness/federating-server.ts'
+import { type FederatingHearth, type FederatingServer, startFederatingHearth } from '#test/harness/federating-server.ts'
 import { synapsePython } from '#test/harness/synapse-python.ts'
 import { SynapseServer } from '#test/harness/synapse-server.ts'
 import { Api, V3 } from '#test/system/harness/api.ts'
+import type { DatabaseName } from '#test/system/harness/databases.ts'
 import { until } from '#test/system/harness/until.ts'
 
 export const TOPOLOGIES = ['one Hearth', 'two Hearths', 'Hearth and Synapse'] as const
@@ -14,21 +15,24 @@ export type Servers = AsyncDisposable & {
   readonly topology: Topology
   /** The first is always a Hearth. */
   readonly all: readonly [FederatingServer, ...FederatingServer[]]
+  readonly hearths: readonly FederatingHearth[]
   /** A user of each who is in no room. */
   readonly probes: readonly Api[]
 }
 
 /** Starts them. @throws Error where Synapse can't be installed or started */
-export async function startServers(topology: Topology): Promise<Servers> {
+export async function startServers(topology: Topology, database: DatabaseName = 'sqlite'): Promise<Servers> {
   await using started = new AsyncDisposableStack()
   const ca = started.use(new TestCa())
-  const first = started.use(await startFederatingHearth(ca, { level: 'info' }))
-  const all: [FederatingServer, ...FederatingServer[]] = [first]
-  if (topology === 'two Hearths') all.push(started.use(await startFederatingHearth(ca, { level: 'info' })))
-  if (topology === 'Hearth and Synapse') all.push(started.use(await SynapseServer.start(synapsePython(), ca)))
+  const hearth = async () => started.use(await startFederatingHearth(ca, { level: 'info', database }))
+  const first = await hearth()
+  const hearths = topology === 'two Hearths' ? [first, await hearth()] : [first]
+  const others =
+    topology === 'Hearth and Synapse' ? [started.use(await SynapseServer.start(synapsePython(), ca))] : hearths.slice(1)
+  const all: Servers['all'] = [first, ...others]
   const probes = await Promise.all(all.map(({ url }) => new Api(url).register('probe')))
   const ending = started.move()
-  return { topology, all, probes, [Symbol.asyncDispose]: () => ending.disposeAsync() }
+  return { topology, all, hearths, probes, [Symbol.asyncDispose]: () => ending.disposeAsync() }
 }
 
 /** Each server asks each other one once more: after one was away, it isn't tried again at once. */
