@@ -74,6 +74,20 @@ export function membershipStore(sql: Sql): MembershipStore {
       .orderBy('user_nid')
       .limit(p.limit),
   )
+  const localSince = sql.prepare((db, p: { room: number }) =>
+    db
+      .selectFrom('memberships')
+      .select('since')
+      .where('room_nid', '=', p.room)
+      .where('membership', '=', JOIN)
+      .where((is) =>
+        is.exists(
+          is.selectFrom('accounts').select('user_nid').whereRef('accounts.user_nid', '=', 'memberships.user_nid'),
+        ),
+      )
+      .orderBy('since')
+      .limit(1),
+  )
   const sharing = sql.prepare((db, p: { user: number }) =>
     db
       .selectFrom('memberships as own')
@@ -137,6 +151,10 @@ export function membershipStore(sql: Sql): MembershipStore {
     async heroes(room, except, limit) {
       const present = await firstOf(room, ['join', 'invite'], except, limit)
       return present.length > 0 ? present : firstOf(room, ['leave', 'ban'], except, limit)
+    },
+
+    async localSince(room) {
+      return (await localSince.get({ room }))?.since ?? null
     },
 
     async sharingRoomsWith(user) {

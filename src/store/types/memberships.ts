@@ -44,6 +44,8 @@ export interface MembershipReader {
   counts(room: RoomNid): Promise<RoomCounts>
   /** The first joined or invited members (then left ones when there are none) besides `except`, in order of joining. */
   heroes(room: RoomNid, except: UserNid, limit: number): Promise<UserNid[]>
+  /** Since when users of this server have been joined to the room, by the one who joined first; null where none is. */
+  localSince(room: RoomNid): Promise<number | null>
   /** Users who are joined to a room that `user` is joined to. */
   sharingRoomsWith(user: UserNid): Promise<UserNid[]>
   /**

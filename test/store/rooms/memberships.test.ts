@@ -28,6 +28,26 @@ forEachDatabase('memberships', (test) => {
     assert.deepEqual(await list(['leave']), [three.nid])
   })
 
+  test('this server is in a room since the first of its users who are still there joined', async (open) => {
+    const store = await open()
+    const room = await RoomFixture.create(store)
+    const since = () => store.read((tx) => tx.memberships.localSince(room.nid))
+    await store.write(async (tx) => {
+      for (const userId of [ALICE, BOB]) {
+        const userNid = await tx.users.intern(userId)
+        await tx.accounts.create({ userNid, guest: false, admin: false, passwordHash: null, createdTs: 0 })
+      }
+    })
+    await room.append(store, [room.member(CAROL, 'join')]) // position 1; Carol has no account here
+    assert.equal(await since(), null)
+    await room.append(store, [room.member(ALICE, 'join'), room.member(BOB, 'join')]) // 2, 3
+    assert.equal(await since(), 2)
+    await room.append(store, [room.member(ALICE, 'join', { displayname: 'A' })]) // 4
+    assert.equal(await since(), 2)
+    await room.append(store, [room.member(ALICE, 'leave')]) // 5
+    assert.equal(await since(), 3)
+  })
+
   test('what changed between two positions, a changed display name too', async (open) => {
     const store = await open()
     const [one, two] = [await RoomFixture.create(store), await RoomFixture.create(store)]

@@ -1,6 +1,6 @@
 import type { Event } from '#core/event/event.ts'
 import type { EventId, ServerName } from '#core/ids.ts'
-import { createEventIdOf, serverOf } from '#core/ids.ts'
+import { createEventIdOf } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
 import type { Fetcher } from '#services/federation/inbound/fetcher.ts'
 import type { InboundCounters } from '#services/federation/inbound/inbound-counters.ts'
@@ -37,7 +37,6 @@ const SINGLE_EVENTS_AT_ONCE_MAX = 8
 
 type Deps = {
   readonly store: Store
-  readonly serverName: ServerName
   readonly fetcher: Fetcher
   readonly reader: PduReader
   readonly received: ReceivedEvents
@@ -104,13 +103,9 @@ export class Gatherer {
 
   /** The depth at which this server came into the room: what lies below is history, to be fetched when it is read. */
   async #depthOfStay({ nid }: InboundRoom): Promise<number> {
-    const { store, serverName } = this.#deps
-    return store.read(async (tx) => {
-      const members = await tx.memberships.ofRoom(nid, ['join'])
-      const userIds = await tx.users.userIds(members.map(({ userNid }) => userNid))
-      const since = members
-        .filter(({ userNid }) => serverOf(userIds.get(userNid)!) === serverName)
-        .reduce((min, row) => Math.min(min, row.since), Number.MAX_SAFE_INTEGER)
+    return this.#deps.store.read(async (tx) => {
+      const since = await tx.memberships.localSince(nid)
+      if (since === null) return 0
       const [join] = await tx.events.receivedBetween(nid, since - 1, since, 1)
       return join?.event.depth ?? 0
     })

@@ -70,7 +70,7 @@ export class Ingest {
     this.received = new ReceivedEvents(store, queues, onUnrejected)
     this.outliers = new OutlierEvents(store, onUnrejected)
     const { reader, received, outliers, counters } = this
-    this.gatherer = new Gatherer({ store, serverName: deps.serverName, fetcher, reader, received, outliers, counters })
+    this.gatherer = new Gatherer({ store, fetcher, reader, received, outliers, counters })
     this.#history = new HistoryImport({ store, reader, gatherer: this.gatherer, counters })
     this.#forks = new ForkJoining(store, queues, deps.serverName)
     this.#staged = new StagedPdus({ ...deps, judge: (pdu, staged, mayAsk) => this.#judgeStaged(pdu, staged, mayAsk) })
