@@ -5,7 +5,7 @@ import { badJson } from '#core/matrix-error.ts'
 /** Characters that are parsed at once, unless one part of the text is longer. */
 const SLICE_CHARACTERS = 128 * 1024
 /** Bytes that are decoded at once. */
-const DECODE_BYTES = 4 * 1024 * 1024
+const DECODE_BYTES = 1024 * 1024
 
 const QUOTE = 0x22
 const BACKSLASH = 0x5c

@@ -2,6 +2,7 @@ import type { EventId, RoomId, ServerName } from '#core/ids.ts'
 import { isEventId } from '#core/ids.ts'
 import { isJsonObject, type JsonArray, type JsonObject, type JsonValue, member } from '#core/json/value.ts'
 import type { FederationClient } from '#services/federation/transport/federation-client.ts'
+import { Pacer } from '#services/pacer.ts'
 
 /** Answers that hold whole states. */
 const STATE_BYTES_MAX = 100 * 1024 * 1024
@@ -48,8 +49,8 @@ export class Fetcher {
     eventId: EventId,
   ): Promise<{ readonly pduIds: readonly EventId[]; readonly authChainIds: readonly EventId[] } | null> {
     const answer = await this.#get(server, `state_ids/${encodeURIComponent(roomId)}${ofEvent(eventId)}`, true)
-    const pduIds = idsIn(answer, 'pdu_ids')
-    const authChainIds = idsIn(answer, 'auth_chain_ids')
+    const pduIds = await idsIn(answer, 'pdu_ids')
+    const authChainIds = await idsIn(answer, 'auth_chain_ids')
     return pduIds === null || authChainIds === null ? null : { pduIds, authChainIds }
   }
 
@@ -120,7 +121,14 @@ function pdusIn(answer: JsonValue | null, key: string, countMax: number): JsonOb
   return listIn(answer, key)?.slice(0, countMax).filter(isJsonObject) ?? null
 }
 
-function idsIn(answer: JsonValue | null, key: string): EventId[] | null {
+async function idsIn(answer: JsonValue | null, key: string): Promise<EventId[] | null> {
   const list = listIn(answer, key)?.slice(0, STATE_EVENTS_MAX)
-  return (list?.filter((id) => typeof id === 'string' && isEventId(id)) as EventId[] | undefined) ?? null
+  if (list === undefined) return null
+  const pacer = new Pacer()
+  const ids: EventId[] = []
+  for (const id of list) {
+    if (typeof id === 'string' && isEventId(id)) ids.push(id)
+    await pacer.breathe()
+  }
+  return ids
 }
