@@ -119,7 +119,9 @@ export function namespaceObstacle(): { readonly what: string; readonly isForbidd
 
 /** Runs a file of ours in namespaces that end with it. Resolves with its exit code. */
 export function inNamespaces(file: string, onLine: (line: string) => void): Promise<number | null> {
-  const child = spawn('unshare', [...unshare(), process.execPath, file], { stdio: ['ignore', 'pipe', 'pipe'] })
+  // Whatever ends this process ends the namespaces, and all that runs in them.
+  const command = ['--pdeathsig', 'KILL', 'unshare', ...unshare(), process.execPath, file]
+  const child = spawn('setpriv', command, { stdio: ['ignore', 'pipe', 'pipe'] })
   let rest = ''
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text: string) => {
