@@ -96,10 +96,11 @@ async function until(member: Member, holds: () => Promise<boolean>): Promise<voi
   }
 }
 
-/** Resolves when the list has been fetched that a question or an update made the server fetch. */
-async function fetched(member: Member, userId: UserId): Promise<void> {
+/** Resolves when the list has been fetched that a question or an update made the server fetch, and the client knows. */
+async function fetched(member: Member, userId: UserId, client?: Client): Promise<void> {
   await member.services.federation.encryption.idle()
   assert.equal((await kept(member, userId))?.isStale, false)
+  await client?.sync()
 }
 
 /** A client that syncs and folds what it is told. */
@@ -137,7 +138,7 @@ test('a list is asked for once, kept, and follows the updates', async () => {
   const client = await new Client(bob).sync()
   assert.deepEqual(await query(bob, alice.userId), { devices: ['DEVICE'], failures: [] })
   await pair.settled()
-  await fetched(there, alice.userId)
+  await fetched(there, alice.userId, client)
   const before = asked(pair, '/user/keys/query')
   assert.deepEqual(await query(bob, alice.userId), { devices: ['DEVICE'], failures: [] })
   assert.equal(asked(pair, '/user/keys/query'), before)
@@ -167,7 +168,7 @@ test('after an hour away, a server knows every list as it is', async () => {
   const { alice, bob, there, here, world } = pair
   const client = await new Client(bob).sync()
   await query(bob, alice.userId)
-  await fetched(there, alice.userId)
+  await fetched(there, alice.userId, client)
   there.hide()
   for (let i = 0; i < 5; i++) await addDevice(alice, `NEW${i}`)
   await deleteDevice(alice, 'DEVICE')
@@ -188,7 +189,7 @@ test('a lost update is noticed by the next one, and the list fetched as often as
   const { alice, bob, there, here, world } = pair
   const client = await new Client(bob).sync()
   await query(bob, alice.userId)
-  await fetched(there, alice.userId)
+  await fetched(there, alice.userId, client)
   await addDevice(alice, 'LOST')
   // What was to be sent gets lost, as with a server that is restored from a backup.
   await here.services.federation.encryption.idle()
@@ -216,8 +217,10 @@ test('a lost update is noticed by the next one, and the list fetched as often as
   isAway = false
   world.advance(2 * HOUR_MS)
   await there.start()
-  await fetched(there, alice.userId)
+  await fetched(there, alice.userId, client)
   assert.deepEqual((await kept(there, alice.userId))?.devices, ['DEVICE', 'LOST'])
+  // The other one has no keys.
+  assert.deepEqual(await query(bob, alice.userId), { devices: ['DEVICE'], failures: [] })
   const changes = await there.store.read((tx) => tx.devices.listChanges(0, Number.MAX_SAFE_INTEGER))
   assert.ok(changes.some(({ userNid }) => userNid === nid))
 })
@@ -249,7 +252,7 @@ test('copies end with the last shared room, and who comes again is asked for aga
   const { alice, bob, there, roomId } = pair
   const client = await new Client(bob).sync()
   await query(bob, alice.userId)
-  await fetched(there, alice.userId)
+  await fetched(there, alice.userId, client)
   await alice.room(roomId, 'leave')
   await there.sees(roomId, alice.userId, 'leave')
   assert.equal(await kept(there, alice.userId), null)
@@ -284,7 +287,7 @@ test('cross-signing keys come with their updates, in both spellings', async () =
   const { alice, bob, there, here, world } = pair
   const client = await new Client(bob).sync()
   await query(bob, alice.userId)
-  await fetched(there, alice.userId)
+  await fetched(there, alice.userId, client)
   const sent: string[] = []
   world.intercept = (_from, { uri, body }) => {
     if (uri.includes('/send/')) sent.push(...JSON.parse(body!).edus.map((edu: { edu_type: string }) => edu.edu_type))
@@ -319,6 +322,7 @@ test('whoever meets a server for the first time introduces themselves there', as
   await here.sees(pair.roomId, carol.userId, 'join')
   const client = await new Client(carol).sync()
   assert.deepEqual((await query(carol, alice.userId)).devices, ['DEVICE'])
+  await fetched(third, alice.userId, client)
   await addDevice(alice, 'SECOND')
   await client.hears(alice.userId)
   const told = edus.filter((edu) => edu.edu_type === 'm.device_list_update')

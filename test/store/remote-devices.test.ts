@@ -76,7 +76,7 @@ forEachDatabase('device lists of other servers', (test) => {
     await store.write((tx) => tx.remoteDevices.markStale(carol, CAROL))
     const list = { userNid: carol, streamId: 6, master: null, selfSigning: null, devices: [device('A')] }
     assert.equal(await store.write((tx) => tx.remoteDevices.replace(list, 1)), true)
-    assert.deepEqual(await stale(), [{ userNid: carol, userId: CAROL, marks: 2, wasFetched: true }])
+    assert.deepEqual(await stale(), [{ userNid: carol, userId: CAROL, marks: 2 }])
     await store.write((tx) => tx.remoteDevices.replace(list, 2))
     assert.deepEqual(await stale(), [])
   })
@@ -96,17 +96,15 @@ forEachDatabase('device lists of other servers', (test) => {
       assert.deepEqual(await tx.remoteDevices.staleServers(1), [here])
       assert.deepEqual(await tx.remoteDevices.staleServers(9, here), [third])
       assert.deepEqual(await tx.remoteDevices.staleLists(here, 9), [
-        { userNid: carol, userId: CAROL, marks: 1, wasFetched: false },
-        { userNid: dave, userId: DAVE, marks: 1, wasFetched: false },
+        { userNid: carol, userId: CAROL, marks: 1 },
+        { userNid: dave, userId: DAVE, marks: 1 },
       ])
-      assert.deepEqual(await tx.remoteDevices.staleLists(here, 1, carol), [
-        { userNid: dave, userId: DAVE, marks: 1, wasFetched: false },
-      ])
+      assert.deepEqual(await tx.remoteDevices.staleLists(here, 1, carol), [{ userNid: dave, userId: DAVE, marks: 1 }])
     })
     const whole = { userNid: dave, streamId: 5, master: null, selfSigning: null, devices: [] }
     await store.write((tx) => tx.remoteDevices.replace(whole, 1))
     assert.deepEqual(await store.read((tx) => tx.remoteDevices.staleLists(here, 9)), [
-      { userNid: carol, userId: CAROL, marks: 1, wasFetched: false },
+      { userNid: carol, userId: CAROL, marks: 1 },
     ])
   })
 

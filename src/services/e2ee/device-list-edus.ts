@@ -49,7 +49,7 @@ export async function introductionOf(edus: DeviceListEdus, userId: UserId): Prom
   const keys = (await readLocalKeys(tx, [userId], null)).get(userId)
   if (user === null || keys === undefined || (keys.devices.size === 0 && keys.crossSigning.size === 0)) return []
   const last = await tx.devices.deviceChangeBefore(user, Number.MAX_SAFE_INTEGER)
-  return [...(last === null ? [] : await edusOf(edus, last, userId)), ...signingKeyUpdates(userId, keys)]
+  return last === null ? [] : edusOf(edus, last, userId)
 }
 
 function signingKeyUpdates(userId: UserId, keys: LocalUserKeys | undefined): JsonObject[] {

@@ -6,6 +6,7 @@ import { RemoteKeyClient } from '#services/e2ee/remote-key-client.ts'
 import { RemoteListFetcher } from '#services/e2ee/remote-list-fetcher.ts'
 import { receiveToDevice } from '#services/e2ee/to-device-edu.ts'
 import type { KeyEdus } from '#services/federation/inbound/edus.ts'
+import type { RetrySettings } from '#services/federation/transport/back-off.ts'
 import type { FederationClient } from '#services/federation/transport/federation-client.ts'
 import type { Timers } from '#services/timers.ts'
 import type { Store } from '#store/store.ts'
@@ -24,6 +25,7 @@ type Deps = {
   readonly serverName: ServerName
   readonly client: Pick<FederationClient, 'request' | 'backOff'>
   readonly e2ee: Pick<E2eeServices, 'askRemoteBy' | 'toDevice'>
+  readonly retry: RetrySettings
   readonly clock: () => number
   readonly timers: Timers
   readonly tellsDeviceNames: boolean

@@ -6,14 +6,15 @@ import { CLIENT_DEPTH_MAX } from '#core/json/parse.ts'
 import { isJsonObject, type JsonObject, type JsonValue, member } from '#core/json/value.ts'
 import { KEY_BYTES_MAX } from '#services/e2ee/signed-keys.ts'
 
-/** The keys of a device, where that is what they are; else null. */
+/** The keys of a device, where that is what they are; else null. Some servers write empty ones for a device without any. */
 export function remoteDeviceKeys(
   value: JsonValue | undefined,
   userId: UserId,
   deviceId: DeviceId | string,
 ): JsonObject | null {
   const keys = keyObject(value, userId)
-  return keys !== null && member(keys, 'device_id') === deviceId ? keys : null
+  const isOfDevice = keys !== null && member(keys, 'device_id') === deviceId
+  return isOfDevice && Object.keys(member(keys, 'keys') as JsonObject).length > 0 ? keys : null
 }
 
 /** A cross-signing key of that kind, where that is what it is; else null. */

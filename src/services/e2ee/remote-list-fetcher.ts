@@ -2,6 +2,7 @@ import type { DeviceId, ServerName, UserId } from '#core/ids.ts'
 import { isJsonObject, type JsonValue, member } from '#core/json/value.ts'
 import { remoteDeviceKeys, remoteDisplayName, remoteSigningKey } from '#services/e2ee/remote-key-objects.ts'
 import { isDeviceIdText } from '#services/e2ee/to-device.ts'
+import type { RetrySettings } from '#services/federation/transport/back-off.ts'
 import type { FederationClient, FederationReply } from '#services/federation/transport/federation-client.ts'
 import type { Timers } from '#services/timers.ts'
 import type { Store } from '#store/store.ts'
@@ -15,13 +16,12 @@ const LISTS_A_PAGE = 100
 const SERVERS_A_PAGE = 1_000
 /** Servers that are asked at the same time, each for one list at a time. */
 const SERVERS_AT_ONCE = 20
-/** Pauses after answers that are of no use: the first, doubling, and the longest. */
-const PAUSE_MS = 60_000
-const PAUSE_MS_MAX = 3_600_000
 
 type Deps = {
   readonly store: Store
   readonly client: Pick<FederationClient, 'request' | 'backOff'>
+  /** Pauses after answers that are of no use: the first, doubling, and the longest. */
+  readonly retry: RetrySettings
   readonly clock: () => number
   readonly timers: Timers
   readonly onError: (error: unknown) => void
@@ -49,7 +49,7 @@ export class RemoteListFetcher {
   constructor(deps: Deps) {
     this.#deps = deps
     this.#forgetReset = deps.client.backOff.onReset((server) => {
-      if (this.#pauses.has(server)) this.wake(server)
+      if (this.#pauses.has(server) || this.#running.has(server)) this.wake(server)
     })
   }
 
@@ -102,7 +102,7 @@ export class RemoteListFetcher {
     if (this.#stop.signal.aborted) return
     if (isDone) this.#pauses.delete(server)
     else this.#pause(server)
-    if (this.#again.delete(server) && isDone) this.wake(server)
+    if (this.#again.delete(server)) this.wake(server)
     const [next] = this.#waiting
     if (next === undefined) return
     this.#waiting.delete(next)
@@ -110,8 +110,8 @@ export class RemoteListFetcher {
   }
 
   #pause(server: ServerName): void {
-    const { client, clock, timers } = this.#deps
-    const ms = Math.min((this.#pauses.get(server)?.ms ?? PAUSE_MS / 2) * 2, PAUSE_MS_MAX)
+    const { client, retry, clock, timers } = this.#deps
+    const ms = Math.min((this.#pauses.get(server)?.ms ?? retry.baseMs / 2) * 2, retry.maxMs)
     const untilTs = client.backOff.pausedUntil(server)
     const cancel = timers.after(untilTs === null ? ms : untilTs - clock(), () => this.wake(server))
     this.#pauses.set(server, { ms, cancel })
@@ -134,7 +134,7 @@ export class RemoteListFetcher {
     }
   }
 
-  async #fetch(server: ServerName, { userNid, userId, marks, wasFetched }: StaleList): Promise<Outcome> {
+  async #fetch(server: ServerName, { userNid, userId, marks }: StaleList): Promise<Outcome> {
     const { store, client } = this.#deps
     const reply = await client.request({
       destination: server,
@@ -150,8 +150,9 @@ export class RemoteListFetcher {
     const isWhole = await store.write(async (tx) => {
       if (list === null) await tx.remoteDevices.forget(userNid)
       else if (!(await tx.remoteDevices.replace({ userNid, ...list }, marks))) return true
-      // A list that is fetched for the first time, and was not changed meanwhile, is what clients were told before.
-      if (wasFetched || marks > 1 || list === null) await tx.devices.recordListChange(userNid, null)
+      // Also for the first time: since clients were given an answer by the user's server, it may have changed, and the
+      // update that tells of it is in the list already when it comes.
+      await tx.devices.recordListChange(userNid, null)
       return !(await tx.remoteDevices.lists([userNid])).get(userNid)?.isStale
     })
     if (!isWhole) this.#again.add(server)

@@ -84,6 +84,7 @@ export async function federationServices(deps: Deps): Promise<FederationServices
     ...deps,
     serverName,
     client: link.client,
+    retry: settings.retry,
     eduQueued: (server) => sender.eduQueued(server),
   })
   const edus = new Edus({ store, typing: reading.typing, presence: reading.presence, keys: encryption, onError })

@@ -13,7 +13,7 @@ const DEVICE = insertInto(
   'ON CONFLICT (user_nid, device_id) DO UPDATE SET keys = excluded.keys, display_name = excluded.display_name',
 )
 
-type StaleRow = { user_nid: number; user_id: string; stale: number; stream_id: number | null }
+type StaleRow = { user_nid: number; user_id: string; stale: number }
 
 export function remoteDeviceStore(sql: Sql): RemoteDeviceStore {
   const listsOf = sql.prepare((db, p: { users: string }) =>
@@ -30,7 +30,7 @@ export function remoteDeviceStore(sql: Sql): RemoteDeviceStore {
   // Written by hand: with a parameter in the place of the 0, SQLite would not use the index of stale lists.
   const staleServers = `SELECT DISTINCT server FROM remote_device_lists WHERE stale > 0 AND server > ?
     ORDER BY server LIMIT ?`
-  const staleLists = `SELECT list.user_nid, users.user_id, list.stale, list.stream_id
+  const staleLists = `SELECT list.user_nid, users.user_id, list.stale
     FROM remote_device_lists AS list JOIN users ON users.nid = list.user_nid
     WHERE list.stale > 0 AND list.server = ? AND list.user_nid > ? ORDER BY list.user_nid LIMIT ?`
 
@@ -71,11 +71,10 @@ export function remoteDeviceStore(sql: Sql): RemoteDeviceStore {
 
     async staleLists(server, limit, after) {
       const rows = await sql.all<StaleRow>(staleLists, [server, after ?? -1, limit])
-      return rows.map(({ user_nid, user_id, stale, stream_id }) => ({
+      return rows.map(({ user_nid, user_id, stale }) => ({
         userNid: user_nid as UserNid,
         userId: user_id as UserId,
         marks: stale,
-        wasFetched: stream_id !== null,
       }))
     },
 

@@ -29,8 +29,6 @@ export type StaleList = {
   readonly userId: UserId
   /** How often it was marked since it was last whole. */
   readonly marks: number
-  /** It was fetched before. */
-  readonly wasFetched: boolean
 }
 
 export interface RemoteDeviceReader {
