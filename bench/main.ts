@@ -4,6 +4,7 @@
  *   npm run bench                                     a Hearth of its own, on SQLite
  *   npm run bench -- --database postgres://…          the same on PostgreSQL
  *   npm run bench -- --url http://127.0.0.1:8008      any homeserver with open registration and no rate limits
+ *   npm run bench -- --device-lists                   what a sync costs among many people's devices
  *   npm run bench -- --federation                     how it gets on with other servers, see federation/report.ts
  *   npm run bench -- --quick                          small sizes, to see that it works
  *
@@ -13,6 +14,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { measureDeviceLists, printDeviceLists } from './device-lists.ts'
 import { loopDelayP99Ms } from './event-loop.ts'
 import { FEDERATION_FULL, FEDERATION_QUICK, measureFederation } from './federation/measure.ts'
 import { printFederation } from './federation/report.ts'
@@ -38,6 +40,7 @@ const { values: options } = parseArgs({
     url: { type: 'string' },
     pid: { type: 'string' },
     database: { type: 'string', default: 'sqlite' },
+    'device-lists': { type: 'boolean', default: false },
     federation: { type: 'boolean', default: false },
     quick: { type: 'boolean', default: false },
   },
@@ -46,7 +49,11 @@ const sizes: Sizes = options.quick ? QUICK : FULL
 
 const takenAt = new Date().toISOString()
 const machine = measureMachine()
-if (options.federation) {
+if (options['device-lists']) {
+  const figures = await measureDeviceLists(options.quick)
+  printDeviceLists(figures)
+  save(`${takenAt}-device-lists`, { takenAt, machine, figures })
+} else if (options.federation) {
   const figures = await measureFederation(options.quick ? FEDERATION_QUICK : FEDERATION_FULL)
   printFederation(machine, figures)
   save(`${takenAt}-federation`, { takenAt, machine, ...figures })
