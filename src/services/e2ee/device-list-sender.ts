@@ -119,6 +119,7 @@ export class DeviceListSender {
     const moves = entries.filter(({ kind, userNid }) => kind === 'event' && userNid !== null)
     const userIds = await tx.users.userIds([...new Set(moves.map(({ userNid }) => userNid as UserNid))])
     const mail: Mail[] = []
+    const newcomers = new Map<RoomNid, ReadonlySet<ServerName>>()
     const pacer = new Pacer()
     for (const { position, roomNid, userNid } of moves) {
       await pacer.breathe()
@@ -129,9 +130,13 @@ export class DeviceListSender {
         mail.push({ edus: await introductionOf(this.#edus(tx), userId), servers: await this.#inRoom(tx, roomNid) })
       } else {
         const servers = this.#others(await tx.sharing.arrivals(roomNid, position))
-        for (const local of servers.size === 0 ? [] : await localMembers(tx, roomNid)) {
-          mail.push({ edus: await introductionOf(this.#edus(tx), local), servers })
-        }
+        if (servers.size > 0) newcomers.set(roomNid, servers.union(newcomers.get(roomNid) ?? new Set()))
+      }
+    }
+    // When the members of a large room become known, many come at once.
+    for (const [room, servers] of newcomers) {
+      for (const local of await localMembers(tx, room)) {
+        mail.push({ edus: await introductionOf(this.#edus(tx), local), servers })
       }
     }
     return mail
