@@ -1,7 +1,7 @@
 /** Rooms are read and written before their members are known, and are right once they are. */
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, it } from 'node:test'
-import type { RoomId } from '#core/ids.ts'
+import type { EventId, RoomId } from '#core/ids.ts'
 import { type Member, SmallFederation, type User } from '#test/federation/harness/small-federation.ts'
 import { CryptoDevice } from '#test/harness/crypto-device.ts'
 
@@ -42,6 +42,13 @@ afterEach(async () => {
 })
 
 const partial = async () => (await b.store.read((tx) => tx.rooms.byId(roomId)))?.partial ?? null
+/** What b.test knows of carol in the state after an event. */
+const memberAfter = (eventId: EventId) =>
+  b.store.read(async (tx) => {
+    const row = await tx.events.byId(eventId)
+    const nid = await tx.state.get(row!.stateAfter, 'm.room.member', carol.userId)
+    return nid === null ? undefined : (await tx.events.byNids([nid])).get(nid)?.event.content['membership']
+  })
 const complete = () => b.services.federation.memberships.partialStates.idle()
 
 describe('a room with partial state', () => {
@@ -155,5 +162,27 @@ describe('a room with partial state', () => {
     release()
     await complete()
     assert.equal((await dave.join(roomId, b)).status, 200)
+  })
+
+  it('is made whole after all have left, too', async () => {
+    const join = (await b.state(roomId, 'm.room.member', bob.userId))!.eventId
+    assert.equal((await bob.room(roomId, 'leave')).status, 200)
+    release()
+    await complete()
+    assert.equal(await partial(), null)
+    assert.equal(await memberAfter(join), 'join')
+  })
+
+  it('is made whole together with a stay that ended before it was', async () => {
+    const join = (await b.state(roomId, 'm.room.member', bob.userId))!.eventId
+    assert.equal((await bob.room(roomId, 'leave')).status, 200)
+    assert.equal((await bob.join(roomId, a)).status, 200)
+    assert.deepEqual((await partial())?.earlierJoins, [join])
+    assert.equal(await memberAfter(join), undefined)
+    release()
+    await complete()
+    assert.equal(await partial(), null)
+    assert.equal(await memberAfter(join), 'join')
+    for (const user of [alice, bob, carol]) assert.equal(await b.membership(roomId, user.userId), 'join')
   })
 })

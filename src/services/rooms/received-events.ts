@@ -5,6 +5,7 @@ import { Pacer } from '#services/pacer.ts'
 import { limitExceeded } from '#services/rate-limiter.ts'
 import { acceptLinearRun } from '#services/rooms/linear-run.ts'
 import { redactByEarlier, redactedCopy, redacts } from '#services/rooms/pipeline/apply-redaction.ts'
+import { forgetEdges } from '#services/rooms/pipeline/auth-graph.ts'
 import { checkAuthEvents } from '#services/rooms/pipeline/check-auth-events.ts'
 import { checkState } from '#services/rooms/pipeline/check-state.ts'
 import { filledUp, readAuthState } from '#services/rooms/pipeline/received-state.ts'
@@ -168,6 +169,7 @@ export class ReceivedEvents {
       const placed = events[0]
       if (placed !== undefined && event.verdict !== 'rejected') await redactByEarlier(tx, event.event, placed.nid)
     })
+    if (known !== null) forgetEdges(this.#store, [known.nid])
   }
 
   /** Resolves the states of all extremities; null where the store's own reckoning will do. */

@@ -106,7 +106,9 @@ export class Gatherer {
     return this.#deps.store.read(async (tx) => {
       const since = await tx.memberships.localSince(nid)
       if (since === null) return 0
-      const [join] = await tx.events.receivedBetween(nid, since - 1, since, 1)
+      // What else changed with the join took positions behind it.
+      const beforeRank = (await tx.events.rankAt(nid, since)) + 1
+      const [join] = await tx.events.timeline({ room: nid, direction: 'backwards', beforeRank, limit: 1 })
       return join?.event.depth ?? 0
     })
   }

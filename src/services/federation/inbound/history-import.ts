@@ -8,6 +8,7 @@ import { type InboundRoom, inboundRoom } from '#services/federation/inbound/inbo
 import type { PduReader } from '#services/federation/inbound/pdu-reader.ts'
 import { inOrder } from '#services/rooms/outlier-events.ts'
 import { redactByEarlier, redactedCopy, redacts } from '#services/rooms/pipeline/apply-redaction.ts'
+import { forgetEdges } from '#services/rooms/pipeline/auth-graph.ts'
 import { checkAuthEvents } from '#services/rooms/pipeline/check-auth-events.ts'
 import { checkState } from '#services/rooms/pipeline/check-state.ts'
 import { readAuthState } from '#services/rooms/pipeline/received-state.ts'
@@ -87,14 +88,17 @@ export class HistoryImport {
       if (found !== null) judged.push(found)
     }
     if (judged.length === 0) return 0
-    return this.#deps.store.write(async (tx) => {
+    const { store } = this.#deps
+    const nids = await store.write(async (tx) => {
       const placed = await tx.events.addHistory({ roomNid: room.nid, beforeRank: gap.rank, events: judged })
       for (const [index, { nid }] of placed.entries()) {
         const entry = judged[index]
         if (entry?.verdict === 'accepted') await redactByEarlier(tx, entry.event, nid)
       }
-      return placed.length
+      return placed.map(({ nid }) => nid)
     })
+    forgetEdges(store, nids)
+    return nids.length
   }
 
   /** null where the event can't be judged. Notes the state after it. */

@@ -13,7 +13,7 @@ type Edges = { readonly auth: readonly EventNid[]; readonly generation: number }
 const READ_EVENTS_MAX = 200
 const EDGES_CACHED_MAX = 100_000
 
-/** What an event cites never changes, so that it may be remembered for good. */
+/** What an event cites never changes, so that it may be remembered until `forgetEdges`. */
 const remembered = new WeakMap<Store, LRUCache<EventNid, Edges>>()
 
 function edgesCache(store: Store): LRUCache<EventNid, Edges> {
@@ -22,6 +22,12 @@ function edgesCache(store: Store): LRUCache<EventNid, Edges> {
   const made = lru<EventNid, Edges>(EDGES_CACHED_MAX)
   remembered.set(store, made)
   return made
+}
+
+/** These events had come without all that they cite, and have been given what they lacked. */
+export function forgetEdges(store: Store, nids: Iterable<EventNid>): void {
+  const cache = remembered.get(store)
+  for (const nid of nids) cache?.delete(nid)
 }
 
 /** Part of the graph: some events and all that authorises them. */
