@@ -72,7 +72,7 @@ export async function joinedRoom(answer: SyncAnswer, room: RoomView): Promise<Jo
  */
 export async function leftRoom(answer: SyncAnswer, room: RoomView, leave: EventRow, since: number): Promise<LeftRoom> {
   const { tx, request } = answer
-  const isByFork = await isOfThePast(answer, room, leave, since)
+  const isByFork = await isOfThePast(answer, room, leave)
   const leftAt = Math.min(isByFork ? since : (leave.position ?? answer.to), answer.to)
   const end = isByFork ? await tx.state.at(room.roomNid, leftAt) : leave.stateAfter
   const from = room.isNew && !room.isRejoin ? null : answer.from
@@ -99,9 +99,9 @@ export async function leftRoom(answer: SyncAnswer, room: RoomView, leave: EventR
   }
 }
 
-/** Whether the member event is older than the membership, and none that stands outside of the room's copy here. */
-async function isOfThePast({ tx, request }: SyncAnswer, room: RoomView, member: EventRow, since: number) {
-  if (member.rank !== null) return (member.position ?? 0) < since
+/** Whether the member event is older than what the client asks for, and none that stands outside of the room's copy. */
+async function isOfThePast({ tx, request, from }: SyncAnswer, room: RoomView, member: EventRow): Promise<boolean> {
+  if (member.position !== null) return member.position <= from
   return (await tx.memberships.stripped(request.viewer.userNid, room.roomNid)) === null
 }
 
