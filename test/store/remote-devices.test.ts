@@ -81,6 +81,24 @@ forEachDatabase('device lists of other servers', (test) => {
     assert.deepEqual(await stale(), [])
   })
 
+  test('a list that is begun anew is not made whole by an answer from before', async (open) => {
+    const store = await open()
+    const room = await RoomFixture.create(store)
+    await room.append(store, [room.member(ALICE, 'join'), room.member(CAROL, 'join')])
+    const [carol] = (await nids(store, CAROL)) as [UserNid]
+    const stale = () => store.read((tx) => tx.remoteDevices.staleLists('elsewhere.example' as ServerName, 9))
+    await store.write((tx) => tx.remoteDevices.markStale(carol, CAROL))
+    const [before] = await stale()
+    await room.append(store, [room.member(CAROL, 'leave'), room.member(CAROL, 'join')])
+    await store.write((tx) => tx.remoteDevices.markStale(carol, CAROL))
+    const list = { userNid: carol, streamId: 6, master: null, selfSigning: null, devices: [] }
+    await store.write((tx) => tx.remoteDevices.replace(list, before!.marks))
+    const [after] = await stale()
+    assert.equal(after?.userNid, carol)
+    await store.write((tx) => tx.remoteDevices.replace(list, after!.marks))
+    assert.deepEqual(await stale(), [])
+  })
+
   test('stale lists are found by server', async (open) => {
     const store = await open()
     const other = '@eve:third.example' as UserId

@@ -79,10 +79,12 @@ export function remoteDeviceStore(sql: Sql): RemoteDeviceStore {
     },
 
     async markStale(user, userId) {
+      // A list that was dropped and begun anew is told from the earlier one, which may still be being fetched.
+      const first = (await sql.position()) + 1
       await sql.run(
         `INSERT INTO remote_device_lists (user_nid, server, stream_id, stale, master_key, self_signing_key)
-         VALUES (?, ?, NULL, 1, NULL, NULL) ON CONFLICT (user_nid) DO UPDATE SET stale = remote_device_lists.stale + 1`,
-        [user, serverOf(userId)],
+         VALUES (?, ?, NULL, ?, NULL, NULL) ON CONFLICT (user_nid) DO UPDATE SET stale = remote_device_lists.stale + 1`,
+        [user, serverOf(userId), first],
       )
     },
 

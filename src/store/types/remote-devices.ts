@@ -27,7 +27,7 @@ export type RemoteDeviceList = RemoteSigningKeys & {
 export type StaleList = {
   readonly userNid: UserNid
   readonly userId: UserId
-  /** How often it was marked since it was last whole. */
+  /** Another number with each mark, and for each list that was begun. */
   readonly marks: number
 }
 
@@ -50,7 +50,7 @@ export interface RemoteDeviceStore extends RemoteDeviceReader {
   markStale(user: UserNid, userId: UserId): Promise<void>
   /**
    * Sets the whole list, as it was fetched; false where the list isn't kept any more. It stays stale where it was marked
-   * more often than when the fetching began: the answer may be from before that.
+   * since the fetching began, or dropped and begun anew: the answer may be from before that.
    */
   replace(list: Omit<RemoteDeviceList, 'isStale'>, marks: number): Promise<boolean>
   /** Brings one device of a list that is kept up to a version. null for one that was deleted. */
