@@ -32,8 +32,9 @@ for (const [i, topology] of TOPOLOGIES.entries()) {
     after(() => servers?.[Symbol.asyncDispose]())
 
     for (const number of seeds) {
-      it(`script ${number}`, { timeout: SCRIPT_MS_MAX }, async () => {
+      it(`script ${number}`, { timeout: SCRIPT_MS_MAX }, async (test) => {
         const outcome = await playScript(servers, number)
+        test.diagnostic(outcome.script.join(', '))
         checked += outcome.checked
         excused += outcome.excused
         for (const [name, count] of Object.entries(outcome.taken)) taken.set(name, taken.get(name)! + count)

@@ -4,7 +4,7 @@ import { NioDevice } from '#test/e2ee/harness/nio-device.ts'
 import { SdkDevice } from '#test/e2ee/harness/sdk-device.ts'
 import type { Servers } from '#test/e2ee/harness/servers.ts'
 import type { FederatingServer } from '#test/harness/federating-server.ts'
-import { Api, V3 } from '#test/system/harness/api.ts'
+import { Api, room, V3 } from '#test/system/harness/api.ts'
 
 export type User = { readonly name: string; readonly userId: string; readonly server: FederatingServer }
 
@@ -52,10 +52,12 @@ export class Scene implements AsyncDisposable {
     return roomId
   }
 
-  /** Joins as soon as the invitation is there. */
+  /** Joins as soon as the invitation is there; resolves when the server knows of all who are there. */
   async join(device: EncryptedDevice, roomId: string): Promise<void> {
     await device.news.until(`${nameOf(device)} to be invited`, () => device.isInvited(roomId))
     await device.api.post(`${V3}/join/${e(roomId)}`)
+    // Where members come later than the join, this waits; the server that has them may not be there later.
+    await device.api.get(room(roomId, 'members'))
   }
 
   /** All know that all are in the room, and with which devices. */

@@ -10,6 +10,8 @@ const ACTIONS_MAX = 16
 export type Outcome = {
   /** How often each action was taken. */
   readonly taken: Readonly<Record<string, number>>
+  /** What was done, and how long each took. */
+  readonly script: readonly string[]
   readonly checked: number
   readonly excused: number
 }
@@ -27,6 +29,11 @@ export async function playScript(servers: Servers, seed: number): Promise<Outcom
   // Two actions by the number of the seed, so that among a few dozen seeds none is missing.
   const planned = [0, SECOND_PLANNED].map((offset) => NAMES[(seed + offset) % NAMES.length]!)
   const script: string[] = []
+  const timed = async (step: () => Promise<void>) => {
+    const began = performance.now()
+    await step()
+    script.push(`${script.pop()} (${Math.round(performance.now() - began)} ms)`)
+  }
   try {
     const length = random.between(ACTIONS_MIN, ACTIONS_MAX)
     while (script.length < length) {
@@ -36,10 +43,10 @@ export async function playScript(servers: Servers, seed: number): Promise<Outcom
       if (action === null) continue
       script.push(name)
       taken[name]! += 1
-      await action()
+      await timed(action)
     }
     script.push('the end')
-    await end(play)
+    await timed(() => end(play))
   } catch (error) {
     throw new Error(`script ${seed} on ${servers.topology}, after ${script.join(', ')}: ${(error as Error).message}`, {
       cause: error,
@@ -48,7 +55,7 @@ export async function playScript(servers: Servers, seed: number): Promise<Outcom
     // The servers are for the next script too.
     await allUp(scene, model)
   }
-  return { taken, checked: model.checked, excused: model.excused }
+  return { taken, script, checked: model.checked, excused: model.excused }
 }
 
 /** Two or three users, one device each, of whom two are in a room. */
