@@ -72,7 +72,7 @@ export async function acceptLinearRun(store: Store, roomId: RoomId, events: read
 async function findRun(tx: ReadTx, roomId: RoomId, events: readonly Event[]): Promise<Run | null> {
   const [first] = events
   const room = await tx.rooms.byId(roomId)
-  if (room === null || room.partial !== null || first === undefined) return null
+  if (room === null || !room.isResident || room.partial !== null || first === undefined) return null
   const prev = await tx.events.byIds(first.prevEvents)
   const isComplete = prev.length > 0 && prev.length === first.prevEvents.length
   if (!isComplete || prev.some(({ rank, roomNid }) => rank === null || roomNid !== room.nid)) return null
