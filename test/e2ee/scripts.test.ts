@@ -1,6 +1,6 @@
 /**
  * Random scripts of what clients and servers do, from a seed; each ends with everybody having decrypted what they could.
- * HEARTH_TEST_SEED=n HEARTH_TEST_SCRIPTS=1 plays the script n again, HEARTH_TEST_SCRIPTS=1000 many.
+ * HEARTH_TEST_SEED=n HEARTH_TEST_SCRIPTS=1 npm run e2ee plays the script n again, HEARTH_TEST_SCRIPTS=1000 many.
  */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
