@@ -14,7 +14,8 @@ const makeCache = () => lru<EventId, Cited>(EVENTS_CACHED_MAX)
 
 /**
  * Finds cited events, over one connection: get it by `perConnection(sql, citations)`. For writing only: a reader's
- * snapshot may be older than the cache.
+ * snapshot may be older than the cache. Outliers aren't cached: they get a place in the timeline, or learn of auth events
+ * that they lacked, by other writers too, who have caches of their own.
  */
 export class Citations {
   readonly #cache: CommittedCache<EventId, Cited>
@@ -54,16 +55,16 @@ export class Citations {
     return stored
   }
 
-  /** Notes an event that this transaction has written. */
-  wrote(eventId: EventId, cited: Cited): void {
-    this.#cache.wrote(eventId, cited)
+  /** Notes an event that this transaction has given a place in the timeline. */
+  placed(eventId: EventId, { nid, generation }: Omit<Cited, 'isOutlier'>): void {
+    this.#cache.wrote(eventId, { nid, generation, isOutlier: false })
   }
 
   async #find(ids: ReadonlySet<EventId>, found: Map<EventId, Cited>): Promise<void> {
     if (ids.size === 0) return
     for (const row of await this.#load.all({ ids: textList(ids) })) {
       const one: Cited = { nid: row.nid as EventNid, generation: row.generation, isOutlier: row.rank === null }
-      this.#cache.found(row.event_id as EventId, one)
+      if (!one.isOutlier) this.#cache.found(row.event_id as EventId, one)
       found.set(row.event_id as EventId, one)
     }
   }

@@ -50,12 +50,9 @@ export class EventWriter {
     if (event.verdict !== 'accepted' && event.reason !== undefined) batch.add(rows.REJECTION, event.nid, event.reason)
   }
 
-  /** To be called when the batch was written: what others cite may now be cited. */
-  written(events: readonly (TimelineEvent | NewOutlier)[]): void {
-    for (const placed of events) {
-      const { nid, generation } = placed
-      this.#citations.wrote(placed.event.eventId, { nid, generation, isOutlier: !('rank' in placed) })
-    }
+  /** To be called when the batch was written. */
+  written(events: readonly TimelineEvent[]): void {
+    for (const placed of events) this.#citations.placed(placed.event.eventId, placed)
   }
 
   #insert(room: RoomNid, placed: TimelineEvent | NewOutlier, batch: RowBatch): void {

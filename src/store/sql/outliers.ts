@@ -2,7 +2,7 @@ import type { EventId } from '#core/ids.ts'
 import { type Citations, type Cited, citations } from '#store/sql/citations.ts'
 import { outlierReferences } from '#store/sql/cited-by.ts'
 import { packReferences, unpackReferences } from '#store/sql/event-references.ts'
-import { EventWriter, type NewOutlier } from '#store/sql/event-writer.ts'
+import { EventWriter } from '#store/sql/event-writer.ts'
 import { perConnection } from '#store/sql/per-connection.ts'
 import { RowBatch } from '#store/sql/row-batch.ts'
 import type { Sql } from '#store/sql/sql.ts'
@@ -37,7 +37,6 @@ export class OutlierWriter {
     const senders = await this.#events.senders([...fresh.values()])
     let nid = fresh.size === 0 ? 0 : await this.#sql.allocate('event', fresh.size)
     const batch = new RowBatch()
-    const added: NewOutlier[] = []
     for (const [id, outlier] of new Map(outliers.map((one) => [one.event.eventId, one]))) {
       const known = stored.get(id)
       if (known === undefined) {
@@ -49,7 +48,6 @@ export class OutlierWriter {
         } as const
         const placed = { ...outlier, ...references, ...own }
         this.#events.add(room, placed, batch)
-        added.push(placed)
         // Most will be part of a state soon: what a large one needs is made with its events, a few at a time.
         if (outlier.event.stateKey !== null) await this.#keys.intern(outlier.event.type, outlier.event.stateKey)
         cited.set(id, { nid: placed.nid, generation: placed.generation, isOutlier: true })
@@ -58,7 +56,6 @@ export class OutlierWriter {
       }
     }
     await batch.write(this.#sql)
-    this.#events.written(added)
     return events.map(({ eventId }) => cited.get(eventId)!.nid)
   }
 
@@ -70,9 +67,7 @@ export class OutlierWriter {
     const { auth, generation } = outlierReferences(event, cited)
     if (!isOutlier || auth.length <= unpackReferences(nid, row.auth).length) return known
     await this.#sql.run(COMPLETED, [packReferences(nid, auth), generation, nid])
-    const completed = { nid, generation, isOutlier }
-    this.#citations.wrote(event.eventId, completed)
-    return completed
+    return { nid, generation, isOutlier }
   }
 }
 

@@ -45,6 +45,27 @@ forEachDatabase('gaps', (test) => {
     assert.equal((await store.read((tx) => tx.rooms.byNid(room.nid)))?.rankMax, rank + 1)
   })
 
+  test('whoever places an outlier, each writer finds it placed', async (open) => {
+    const store = await open()
+    const other = await open()
+    const { room, create, lost, rank } = await joinedLate(store)
+    const outlier = lost[3]!
+    const citing = () => room.event({ prev: [outlier], auth: [create] })
+    await store.write((tx) => tx.events.addOutliers(room.nid, [{ event: outlier, verdict: 'accepted' }]))
+    // Each has seen it as an outlier: what appends, what does other writes, and another process.
+    await room.append(store, [citing()])
+    await store.write((tx) => room.appendIn(tx, [citing()]))
+    await room.append(other, [citing()])
+    const place = [outlier].map(accepted)
+    await store.write((tx) => tx.events.addHistory({ roomNid: room.nid, beforeRank: rank, events: place }))
+    const gaps = await missing(store, room)
+    await room.append(store, [citing()])
+    await store.write((tx) => room.appendIn(tx, [citing()]))
+    await room.append(other, [citing()])
+    assert.deepEqual(await missing(store, room), gaps)
+    assert.equal(gaps.includes(outlier.eventId), false)
+  })
+
   test('history fills a gap from above, and moves it', async (open) => {
     const store = await open()
     const { room, create, lost, last, rank, nid } = await joinedLate(store)
