@@ -88,6 +88,35 @@ describe('history from elsewhere', () => {
     assert.equal((await fixture.rooms.timeline(room.roomId)).length, rest.length + 1)
   })
 
+  it('is judged by those that authorise it as they prove to be, however they were known before', async () => {
+    const ben = `@ben:${THERE}` as typeof REMY
+    const { room, history } = await oldRoom((room) => {
+      for (const membership of ['join', 'leave', 'join']) room.member(ben, membership)
+      room.send({ body: 'back' }, ben)
+    })
+    const [rejoin, message] = history.slice(-2) as [Event, Event]
+    assert.ok((await fixture.rooms.row(rejoin.eventId)).rejected, 'the leave that authorises it is not here')
+    assert.equal(await fixture.ingest.backfilled(room.roomId, THERE, jsonOf(history)), history.length)
+    for (const { eventId } of [rejoin, message]) assert.equal((await fixture.rooms.row(eventId)).rejected, false)
+  })
+
+  it('is put behind what authorises it where what lies between them has its place already', async () => {
+    const ben = `@ben:${THERE}` as typeof REMY
+    const { room, history } = await oldRoom((room) => {
+      const joined = room.member(ben, 'join')
+      room.send({ body: 'unplaced' })
+      const between = room.send({ body: 'between' })
+      const left = room.member(ben, 'leave')
+      room.add(room.event({ prevEvents: [joined, left] }))
+      room.tips = [...room.tips, between]
+    })
+    const [joined, , between, left, tip] = history.slice(-5) as [Event, Event, Event, Event, Event]
+    assert.equal(await fixture.ingest.backfilled(room.roomId, THERE, [between.json]), 1)
+    assert.equal(await fixture.ingest.backfilled(room.roomId, THERE, jsonOf([tip, left, joined])), 3)
+    const given = idsOf(await fixture.rooms.timeline(room.roomId)).filter((id) => id !== between.eventId)
+    assert.deepEqual(given.slice(0, 3), idsOf([joined, left, tip]))
+  })
+
   it('is redacted by a redaction that is here already', async () => {
     const { room, history } = await oldRoom((room) => room.send({ body: 'secret' }))
     const secret = history.at(-1) as Event

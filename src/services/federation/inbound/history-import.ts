@@ -13,6 +13,7 @@ import { checkAuthEvents } from '#services/rooms/pipeline/check-auth-events.ts'
 import { checkState } from '#services/rooms/pipeline/check-state.ts'
 import { readAuthState } from '#services/rooms/pipeline/received-state.ts'
 import { stateBefore } from '#services/rooms/pipeline/state-before.ts'
+import { LACKS_AUTH_EVENTS } from '#services/rooms/received-events.ts'
 import type { Store } from '#store/store.ts'
 import type { History } from '#store/types/events.ts'
 import type { Gap } from '#store/types/gaps.ts'
@@ -32,6 +33,9 @@ type Deps = {
 }
 
 type Judged = History['events'][number]
+
+/** Events of one batch that have been judged but not written yet. */
+type Batch = Map<EventId, { readonly event: Event; readonly isRejected: boolean; readonly stateAfter: StateId }>
 
 /** Puts events that lie before those that are here into the gaps of a room's timeline. */
 export class HistoryImport {
@@ -82,9 +86,10 @@ export class HistoryImport {
     budget: { states: number; authRequests: number },
   ): Promise<number> {
     const judged: Judged[] = []
-    const statesAfter = new Map<EventId, StateId>()
-    for (const event of inOrder(part, ({ prevEvents }) => prevEvents)) {
-      const found = await this.#judge(room, event, statesAfter, via, budget)
+    const batch: Batch = new Map()
+    // What lies between an event and those that authorise it may have its place already.
+    for (const event of inOrder(part, ({ prevEvents, authEvents }) => [...prevEvents, ...authEvents])) {
+      const found = await this.#judge(room, event, batch, via, budget)
       if (found !== null) judged.push(found)
     }
     if (judged.length === 0) return 0
@@ -101,18 +106,18 @@ export class HistoryImport {
     return nids.length
   }
 
-  /** null where the event can't be judged. Notes the state after it. */
+  /** null where the event can't be judged; else it is noted in the batch. */
   async #judge(
     room: InboundRoom,
     event: Event,
-    statesAfter: Map<EventId, StateId>,
+    batch: Batch,
     via: ServerName,
     budget: { states: number; authRequests: number },
   ): Promise<Judged | null> {
     const { store } = this.#deps
-    const auth = await this.#auth(room, event, via, budget)
+    const auth = await this.#auth(room, event, batch, via, budget)
     if (auth === null) return null
-    const before = await this.#stateBefore(room, event, statesAfter, via, budget)
+    const before = await this.#stateBefore(room, event, batch, via, budget)
     if (before === null) return null
     const lookup = await store.read((tx) => readAuthState(tx, before, event))
     let verdict = checkAuthEvents(event, {
@@ -121,10 +126,11 @@ export class HistoryImport {
     })
     if (verdict.outcome === 'accept' && event.type !== 'm.room.create') verdict = checkState(event, lookup, lookup)
     if (verdict.outcome === 'reject') {
-      statesAfter.set(event.eventId, before)
+      batch.set(event.eventId, { event, isRejected: true, stateAfter: before })
       return { event, verdict: 'rejected', reason: `${verdict.rule}: ${verdict.reason}`, stateBefore: before }
     }
-    statesAfter.set(event.eventId, await this.#stateAfter(room, event, before))
+    const stateAfter = await this.#stateAfter(room, event, before)
+    batch.set(event.eventId, { event, isRejected: false, stateAfter })
     const target = event.redacts === null ? null : await store.read((tx) => tx.events.byId(event.redacts as EventId))
     const isRedaction = target !== null && target.redactedBy === null && redacts(event, target.event, lookup)
     return {
@@ -135,38 +141,52 @@ export class HistoryImport {
     }
   }
 
-  async #auth(room: InboundRoom, event: Event, via: ServerName, budget: { authRequests: number }) {
-    const { store, gatherer } = this.#deps
+  async #auth(room: InboundRoom, event: Event, batch: Batch, via: ServerName, budget: { authRequests: number }) {
     const wanted = [...event.authEvents]
     const isCreate = event.type === 'm.room.create'
     if (room.rules.roomIdIsCreateHash && !isCreate) wanted.push(createEventIdOf(room.roomId))
-    const read = () => store.read((tx) => tx.events.byIds(wanted))
-    let rows = await read()
-    if (rows.length < wanted.length) {
-      const missing = wanted.filter((id) => !rows.some((row) => row.event.eventId === id))
-      if (!(await gatherer.authEvents(room, event, missing, [via], budget))) return null
-      rows = await read()
-      if (rows.length < wanted.length) return null
+    let known = await this.#known(wanted, batch)
+    const missing = wanted.filter((id) => !known.has(id))
+    if (missing.length > 0) {
+      if (!(await this.#deps.gatherer.authEvents(room, event, missing, [via], budget))) return null
+      known = await this.#known(wanted, batch)
+      if (!wanted.every((id) => known.has(id))) return null
     }
-    const rejected = new Set(rows.filter((row) => row.rejected).map((row) => row.event.eventId))
-    const cited = new Set(event.authEvents)
+    const create = [...known.values()].find((one) => one.event.type === 'm.room.create' && !one.isRejected)
     return {
-      authEvents: rows.filter((row) => cited.has(row.event.eventId)).map((row) => row.event),
-      create: rows.find((row) => row.event.type === 'm.room.create' && !row.rejected)?.event,
-      isRejected: (eventId: EventId) => rejected.has(eventId),
+      authEvents: event.authEvents.flatMap((id) => known.get(id)?.event ?? []),
+      create: create?.event,
+      isRejected: (eventId: EventId) => known.get(eventId)?.isRejected ?? false,
     }
+  }
+
+  /** Events whose verdict is settled: of the batch, or stored and not rejected only for lack of others. */
+  async #known(ids: readonly EventId[], batch: Batch) {
+    const elsewhere = ids.filter((id) => !batch.has(id))
+    return this.#deps.store.read(async (tx) => {
+      const known = new Map<EventId, { readonly event: Event; readonly isRejected: boolean }>()
+      for (const { event, nid, rejected } of await tx.events.byIds(elsewhere)) {
+        const isSettled = !rejected || (await tx.events.rejectionReason(nid)) !== LACKS_AUTH_EVENTS
+        if (isSettled) known.set(event.eventId, { event, isRejected: rejected })
+      }
+      for (const id of ids) {
+        const one = batch.get(id)
+        if (one !== undefined) known.set(id, one)
+      }
+      return known
+    })
   }
 
   async #stateBefore(
     room: InboundRoom,
     event: Event,
-    statesAfter: ReadonlyMap<EventId, StateId>,
+    batch: Batch,
     via: ServerName,
     budget: { states: number },
   ): Promise<StateId | null> {
     const { store, gatherer } = this.#deps
     if (event.prevEvents.length === 0) return 0 as StateId
-    const elsewhere = event.prevEvents.filter((id) => !statesAfter.has(id))
+    const elsewhere = event.prevEvents.filter((id) => !batch.has(id))
     const rows = await store.read((tx) => tx.events.byIds(elsewhere))
     const whole = await this.#wholeBefore(room)
     const placed = rows.filter(
@@ -174,7 +194,7 @@ export class HistoryImport {
     )
     const states = placed.map((row) => row.stateAfter)
     for (const id of event.prevEvents) {
-      const after = statesAfter.get(id)
+      const after = batch.get(id)?.stateAfter
       if (after !== undefined) states.push(after)
     }
     if (placed.length < elsewhere.length) {
