@@ -38,10 +38,11 @@ export class SyncReader {
   }
 
   /**
-   * I3: what sync gave is what `/messages` gives, in the same order, but for history that came in between later on.
-   * `shown` is oldest first.
+   * I3: what sync gave is what `/messages` gives, in the same order, but for history that came in between later on, and
+   * for what came when the server didn't know, by a state that lacked members, that the user was one. `shown` is oldest
+   * first.
    */
-  check(copy: RoomCopy, shown: readonly EventId[]): void {
+  async check(copy: RoomCopy, shown: readonly EventId[]): Promise<void> {
     const timeline = this.#timelines.get(copy.row.roomId)
     if (timeline === undefined || shown.length === 0) return
     const [first] = timeline
@@ -54,11 +55,22 @@ export class SyncReader {
     const last = timeline.findLast((eventId) => places.has(eventId))
     if (start === undefined || last === undefined) return
     const given = new Set(timeline)
+    const wasMember = await this.#wasMember(copy)
     const expected = shown.slice(start, places.get(last)! + 1).filter((eventId) => {
-      return copy.events.get(eventId)?.position !== null
+      const position = copy.events.get(eventId)?.position ?? null
+      return position !== null && wasMember(position)
     })
     const left = expected.filter((eventId) => !given.has(eventId))
     assert.deepEqual(left, [], `I3: ${this.user} was not given these`)
+  }
+
+  /** Whether the server took the user for a member at a position. */
+  async #wasMember({ row }: RoomCopy): Promise<(position: number) => boolean> {
+    const history = await this.#server.store.read(async (tx) => {
+      const user = await tx.users.nid(this.user)
+      return user === null ? [] : tx.memberships.history(user, row.nid)
+    })
+    return (position) => history.findLast((one) => one.position <= position)?.membership === 'join'
   }
 }
 

@@ -293,7 +293,7 @@ class World {
       const copyNow = (await readCopy(server, row.roomId))!
       await checkVisible(copyNow, user, shown)
       const reader = this.#readers.find((one) => one.user === user)
-      reader?.check(copyNow, shown.reverse())
+      await reader?.check(copyNow, shown.reverse())
     }
   }
 
