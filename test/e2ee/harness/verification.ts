@@ -85,8 +85,8 @@ function received(device: SdkDevice): Promise<VerificationRequest> {
 function inPhase(request: VerificationRequest, phase: VerificationPhase): Promise<void> {
   return within(`verification in phase ${VerificationPhase[phase]}`, (resolve, reject) => {
     const look = () => {
-      if (request.phase >= phase) resolve()
       if (request.phase === VerificationPhase.Cancelled) reject(new Error(`cancelled: ${request.cancellationCode}`))
+      if (request.phase >= phase) resolve()
     }
     request.on(VerificationRequestEvent.Change, look)
     look()
