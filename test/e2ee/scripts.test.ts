@@ -12,7 +12,7 @@ import { seed } from '#test/system/harness/random.ts'
 /** So many, or more, take each action at least once. */
 const REGULAR_SCRIPTS = 30
 const SCRIPTS = Number(process.env['HEARTH_TEST_SCRIPTS'] ?? REGULAR_SCRIPTS)
-const SCRIPT_MS_MAX = 120_000
+const SCRIPT_MS_MAX = 180_000
 const SEEDS = Array.from({ length: SCRIPTS }, (_, i) => seed() + i)
 
 const taken = new Map(Object.keys(ACTIONS).map((name) => [name, 0]))

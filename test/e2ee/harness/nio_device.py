@@ -24,7 +24,8 @@ from nio import (
 from nio.exceptions import EncryptionError
 from nio.store import SqliteMemoryStore
 
-SYNC_MS = 30_000
+# Between two syncs alone nio asks for keys.
+SYNC_MS = 5_000
 FILTER = {"room": {"timeline": {"limit": 500}}}
 
 

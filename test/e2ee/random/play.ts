@@ -6,6 +6,8 @@ import { Random } from '#test/system/harness/random.ts'
 
 const ACTIONS_MIN = 8
 const ACTIONS_MAX = 16
+/** The SDK asks about users of a server that couldn't be reached after 15 seconds, then 30, … */
+const ACQUAINTED_MS_MAX = 90_000
 
 export type Outcome = {
   /** How often each action was taken. */
@@ -82,6 +84,7 @@ async function end({ scene, model, roomId }: Play): Promise<void> {
   await scene.acquainted(
     roomId,
     present.map(({ device }) => device),
+    ACQUAINTED_MS_MAX,
   )
   for (const player of present) await model.say(player, roomId)
   await model.settle(model.players)
