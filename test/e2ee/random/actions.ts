@@ -194,7 +194,8 @@ export const ACTIONS: Readonly<Record<string, Action>> = {
         const owner = crossSigned.get(player.user)
         return (owner === undefined || owner === player) && hasRoomForDevice(model, player.user)
       })
-      if (able.length === 0) return null
+      // What was said on a server just before it went down comes when it is up again.
+      if (able.length === 0 || model.down.size > 0) return null
       const first = random.pick(able)
       return async () => {
         await setUp(play, first)
