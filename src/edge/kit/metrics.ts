@@ -1,13 +1,17 @@
-/** The numbers that `GET /metrics` shows, in Prometheus' format. One instance a process, made by the composition root. */
+/** The numbers that `GET /metrics` shows, in Prometheus' format. One instance a server, made by the composition root. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+
+/** Process, heap, garbage collection and event-loop delay: once a process, since what observes these never ends. */
+const ofProcess = new Registry()
+let isProcessObserved = false
 
 export class Metrics {
   readonly #registry = new Registry()
   readonly #requests: Histogram<'operation' | 'status'>
 
   constructor() {
-    // Process, heap, garbage collection and event-loop delay.
-    collectDefaultMetrics({ register: this.#registry })
+    if (!isProcessObserved) collectDefaultMetrics({ register: ofProcess })
+    isProcessObserved = true
     this.#requests = new Histogram({
       name: 'hearth_http_request_duration_seconds',
       help: 'Time from the end of the request to the end of the answer, long polls included',
@@ -51,7 +55,8 @@ export class Metrics {
     return this.#registry.contentType
   }
 
-  text(): Promise<string> {
-    return this.#registry.metrics()
+  async text(): Promise<string> {
+    const texts = await Promise.all([ofProcess.metrics(), this.#registry.metrics()])
+    return texts.join('\n')
   }
 }
