@@ -1,8 +1,8 @@
 import type { ReadTx, Store, Tx } from '#store/store.ts'
 import type { Append, Appended } from '#store/types/events.ts'
 
-/** Nothing more happens to whoever waits for this: the process is dead. */
-const NEVER = new Promise<never>(() => {})
+/** Nothing more happens to whoever waits for this: the process is dead. One for each, or it would keep all of them. */
+const never = () => new Promise<never>(() => {})
 
 class Crash extends Error {
   override readonly name = 'Crash'
@@ -41,10 +41,10 @@ export class CrashingStore implements Store {
 
   async read<T>(fn: (tx: ReadTx) => Promise<T>): Promise<T> {
     this.#use()
-    if (this.#isDead) return NEVER
+    if (this.#isDead) return never()
     const result = await this.#inner.read(fn)
     this.#use()
-    return this.#isDead ? NEVER : result
+    return this.#isDead ? never() : result
   }
 
   append(append: Append): Promise<Appended> {
@@ -53,7 +53,7 @@ export class CrashingStore implements Store {
 
   async write<T>(fn: (tx: Tx) => Promise<T>): Promise<T> {
     this.#use()
-    if (this.#isDead) return NEVER
+    if (this.#isDead) return never()
     try {
       const result = await this.#inner.write(async (tx) => {
         if (this.#isDead) throw new Crash()
@@ -63,9 +63,9 @@ export class CrashingStore implements Store {
         return inside
       })
       this.#use()
-      return this.#isDead ? NEVER : result
+      return this.#isDead ? never() : result
     } catch (error) {
-      if (error instanceof Crash || this.#isDead) return NEVER
+      if (error instanceof Crash || this.#isDead) return never()
       throw error
     }
   }
@@ -81,7 +81,7 @@ export class CrashingStore implements Store {
   }
 
   [Symbol.asyncDispose](): PromiseLike<void> {
-    return this.#isDead ? NEVER : this.#inner[Symbol.asyncDispose]()
+    return this.#isDead ? never() : this.#inner[Symbol.asyncDispose]()
   }
 
   #use(): void {
