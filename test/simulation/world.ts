@@ -75,6 +75,8 @@ class World {
   readonly #lies: Lie[] = []
   readonly #defects: unknown[] = []
   readonly #readers: SyncReader[] = []
+  /** Servers none of whose users may say anything in a room, by room. */
+  #mute: ReadonlyMap<RoomId, ReadonlySet<ServerName>> = new Map()
   #crashes = 0
   #transactions = 0
   readonly #newTxnId = () => `t${++this.#transactions}`
@@ -235,21 +237,29 @@ class World {
     await this.#time.pass(HEAL_MS)
     if (this.#servers.some((server) => !server.isUp)) throw new Error('a server never came back')
     for (let round = 0; round < HEAL_ROUNDS; round++) {
+      const mute = new Map<RoomId, Set<ServerName>>()
+      this.#mute = mute
       for (const room of this.#rooms) {
-        for (const server of this.#servers) await this.#speak(server, room)
+        const silent = new Set<ServerName>()
+        mute.set(room.roomId, silent)
+        for (const server of this.#servers) if (!(await this.#speak(server, room))) silent.add(server.name)
         await this.#time.pass(HEAL_MS)
       }
       this.#throwDefects()
     }
   }
 
-  /** The first local user who may says something, which takes the server's view of the room to the others. */
-  async #speak(server: SimulatedServer, room: Room): Promise<void> {
+  /**
+   * The first local user who may says something, which takes the server's view of the room to the others. False where
+   * nobody may.
+   */
+  async #speak(server: SimulatedServer, room: Room): Promise<boolean> {
     for (const user of server.users) {
       const scene = { server, user, room, acknowledged: this.#acknowledged, newTxnId: this.#newTxnId, count: () => {} }
       const reply = await this.#answer(send(scene, { msgtype: 'm.text', body: 'peace' }))
-      if (reply.status === 200) return
+      if (reply.status === 200) return true
     }
+    return false
   }
 
   async #check(): Promise<void> {
@@ -271,7 +281,7 @@ class World {
       }
       await this.#checkAcknowledged(room, copies)
       this.#checkLies(copies)
-      checkAgreement(copies)
+      checkAgreement(copies.filter(({ server }) => !this.#mute.get(room.roomId)?.has(server.name)))
     }
     this.#throwDefects()
   }
@@ -392,7 +402,7 @@ function countForks({ events }: RoomCopy, coverage: Coverage): void {
   for (const count of children.values()) if (count > 1) coverage.forks += 1
 }
 
-/** Servers that see each other in the room have the same room. */
+/** Servers that see each other in the room, and that may tell each other where they stand, have the same room. */
 function checkAgreement(copies: readonly RoomCopy[]): void {
   const resident = copies.filter(({ row }) => row.isResident)
   for (const [index, one] of resident.entries()) {
