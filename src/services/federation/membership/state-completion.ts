@@ -39,6 +39,7 @@ class Completion {
   /** Accepted events that no other accepted one cites, with the states after them. */
   readonly #leaves = new Map<EventNid, StateId>()
   #current = 0 as StateId
+  readonly #judged = new Set<EventNid>()
 
   constructor(context: RoomContext, room: InboundRoom, states: ReadonlyMap<EventId, StateId>) {
     this.#context = context
@@ -52,11 +53,11 @@ class Completion {
     if (from === null) return false
     let after = from - 1
     for (;;) {
-      const from = after
+      const since = after
       const rows = await store.read((tx) =>
-        tx.events.receivedBetween(this.#room.nid, from, Number.MAX_SAFE_INTEGER, READ_EVENTS_MAX),
+        tx.events.receivedBetween(this.#room.nid, since, Number.MAX_SAFE_INTEGER, READ_EVENTS_MAX),
       )
-      for (const row of rows) await this.#judgeAgain(row)
+      for (const row of rows) await this.#judgeInOrder(row, from)
       const last = rows.at(-1)
       if (last?.position == null) break
       after = last.position
@@ -86,10 +87,32 @@ class Completion {
     return beginning
   }
 
-  async #judgeAgain(row: EventRow): Promise<void> {
+  /** Judges an event again, after those that it cites and that came since position `from`, even if later than it. */
+  async #judgeInOrder(row: EventRow, from: number): Promise<void> {
+    // In versions 1 and 2, where senders choose event ids, events may cite each other.
+    const entered = new Set<EventNid>()
+    const stack = [row]
+    for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
+      entered.add(top.nid)
+      const lacking = (await this.#cited(top)).filter(
+        ({ nid, position }) => position !== null && position >= from && !this.#judged.has(nid) && !entered.has(nid),
+      )
+      stack.push(...lacking)
+      if (lacking.length > 0) continue
+      stack.pop()
+      if (this.#judged.has(top.nid)) continue
+      await this.#judgeAgain(top, from)
+      this.#judged.add(top.nid)
+    }
+  }
+
+  async #judgeAgain(row: EventRow, from: number): Promise<void> {
     const { store } = this.#context
     const full = this.#states.get(row.event.eventId)
-    const { cited, isComplete } = await this.#previous(row)
+    const cited = (await this.#cited(row)).filter(
+      ({ nid, position }) => position === null || position < from || this.#judged.has(nid),
+    )
+    const isComplete = cited.length === row.event.prevEvents.length
     const states = full === undefined ? cited.map(({ stateAfter }) => stateAfter) : [full]
     // What other servers said of the state before it, where it cites what isn't here.
     if (!isComplete && full === undefined) states.push(row.stateBefore)
@@ -112,14 +135,11 @@ class Completion {
     this.#current = await this.#resolved([...this.#leaves.values()])
   }
 
-  /** The events that one cites and that came before it, as they have been judged by now. */
-  async #previous({ nid, event, position }: EventRow): Promise<{ cited: EventRow[]; isComplete: boolean }> {
+  /** The events that one cites and that have a place in the timeline, as they have been judged by now. */
+  async #cited({ nid }: EventRow): Promise<EventRow[]> {
     return this.#context.store.read(async (tx) => {
       const nids = (await tx.events.prevOf([nid])).get(nid) ?? []
-      const rows = [...(await tx.events.byNids(nids)).values()].filter(
-        (row) => row.rank !== null && (row.position === null || row.position < (position ?? 0)),
-      )
-      return { cited: rows, isComplete: rows.length === event.prevEvents.length }
+      return [...(await tx.events.byNids(nids)).values()].filter(({ rank }) => rank !== null)
     })
   }
 
