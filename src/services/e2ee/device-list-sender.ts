@@ -1,6 +1,7 @@
 import { type ServerName, serverOf, type UserId } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
 import { type DeviceListEdus, edusOf, introductionOf } from '#services/e2ee/device-list-edus.ts'
+import { LogFollowing } from '#services/log-following.ts'
 import { Pacer } from '#services/pacer.ts'
 import type { ReadTx, Store } from '#store/store.ts'
 import type { LogEntry } from '#store/types/log.ts'
@@ -33,18 +34,14 @@ type Mail = { readonly edus: readonly JsonObject[]; readonly servers: ReadonlySe
  */
 export class DeviceListSender {
   readonly #deps: Deps
-  readonly #stopListening: () => void
-  #position: number
+  readonly #following: LogFollowing
   #written: number
-  #looking: Promise<void> | null = null
-  #isClosed = false
 
   private constructor(deps: Deps, from: number) {
     this.#deps = deps
-    this.#position = from
     this.#written = from
-    this.#stopListening = deps.store.onCommit(() => this.#look())
-    this.#look()
+    const { store, onError } = deps
+    this.#following = new LogFollowing({ store, from, step: (position) => this.#step(position), onError })
   }
 
   /** Goes on where the last process ended. */
@@ -53,46 +50,31 @@ export class DeviceListSender {
   }
 
   /** Resolves when the end of the log is reached. */
-  async idle(): Promise<void> {
-    while (this.#looking !== null) await this.#looking
+  idle(): Promise<void> {
+    return this.#following.idle()
   }
 
-  async close(): Promise<void> {
-    this.#isClosed = true
-    this.#stopListening()
-    await this.idle()
+  close(): Promise<void> {
+    return this.#following.close()
   }
 
-  #look(): void {
-    if (this.#isClosed || this.#position >= this.#deps.store.position()) return
-    this.#looking ??= this.#followUp()
-      .finally(() => {
-        this.#looking = null
-      })
-      // After a failure it is looked at again after the next commit.
-      .then(() => this.#look(), this.#deps.onError)
-  }
-
-  async #followUp(): Promise<void> {
+  async #step(from: number): Promise<number> {
     const { store, eduQueued } = this.#deps
-    while (!this.#isClosed && this.#position < store.position()) {
-      const { mail, upTo } = await store.read((tx) => this.#read(tx))
-      if (mail.length > 0 || upTo - this.#written >= ENTRIES_UNWRITTEN_MAX) {
-        await store.write(async (tx) => {
-          for (const { edus, servers } of mail) {
-            for (const edu of edus) await tx.outbound.queueEduForAll(servers, edu)
-          }
-          await tx.log.setFollowerPosition(DEVICE_LIST_FOLLOWER, upTo)
-        })
-        this.#written = upTo
-      }
-      this.#position = upTo
-      for (const server of new Set(mail.flatMap(({ servers }) => [...servers]))) eduQueued(server)
+    const { mail, upTo } = await store.read((tx) => this.#read(tx, from))
+    if (mail.length > 0 || upTo - this.#written >= ENTRIES_UNWRITTEN_MAX) {
+      await store.write(async (tx) => {
+        for (const { edus, servers } of mail) {
+          for (const edu of edus) await tx.outbound.queueEduForAll(servers, edu)
+        }
+        await tx.log.setFollowerPosition(DEVICE_LIST_FOLLOWER, upTo)
+      })
+      this.#written = upTo
     }
+    for (const server of new Set(mail.flatMap(({ servers }) => [...servers]))) eduQueued(server)
+    return upTo
   }
 
-  async #read(tx: ReadTx): Promise<{ mail: Mail[]; upTo: number }> {
-    const from = this.#position
+  async #read(tx: ReadTx, from: number): Promise<{ mail: Mail[]; upTo: number }> {
     const end = await tx.position()
     const entries = await tx.log.between(from, end, ENTRIES_PER_LOOK_MAX)
     const upTo = entries.length < ENTRIES_PER_LOOK_MAX ? end : (entries.at(-1)?.position ?? end)

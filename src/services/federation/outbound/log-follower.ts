@@ -2,6 +2,7 @@ import { type ServerName, serverOf } from '#core/ids.ts'
 import type { DueEvent } from '#services/federation/outbound/due-event.ts'
 import type { ReceiptNews } from '#services/federation/outbound/pending-edus.ts'
 import type { Recipients } from '#services/federation/outbound/recipients.ts'
+import { LogFollowing } from '#services/log-following.ts'
 import { Pacer } from '#services/pacer.ts'
 import type { ReadTx, Store } from '#store/store.ts'
 import type { LogEntry } from '#store/types/log.ts'
@@ -37,68 +38,47 @@ type Found = {
 /** Follows the log for what local users did in rooms, and puts it into the outbox of each server that is in the room. */
 export class LogFollower {
   readonly #deps: Deps
-  readonly #stopListening: () => void
-  #position: number
-  #looking: Promise<void> | null = null
-  #isClosed = false
+  readonly #following: LogFollowing
+  readonly #pacer = new Pacer()
 
   constructor(deps: Deps) {
     this.#deps = deps
-    this.#position = deps.from
-    this.#stopListening = deps.store.onCommit(() => this.#look())
-    this.#look()
+    const { store, recipients, from } = deps
+    const onError = (error: unknown) => {
+      recipients.forget()
+      deps.onError(error)
+    }
+    this.#following = new LogFollowing({ store, from, step: (position) => this.#step(position), onError })
   }
 
   /** Everything up to here has been put into outboxes. */
   get position(): number {
-    return this.#position
+    return this.#following.position
   }
 
   /** Resolves when the end of the log is reached. */
-  async idle(): Promise<void> {
-    while (this.#looking !== null) await this.#looking
+  idle(): Promise<void> {
+    return this.#following.idle()
   }
 
-  async close(): Promise<void> {
-    this.#isClosed = true
-    this.#stopListening()
-    await this.idle()
+  close(): Promise<void> {
+    return this.#following.close()
   }
 
-  #look(): void {
-    if (this.#isClosed || this.#position >= this.#deps.store.position()) return
-    this.#looking ??= this.#followUp()
-      .finally(() => {
-        this.#looking = null
-      })
-      .then(
-        () => this.#look(),
-        // It is looked at again after the next commit.
-        (error: unknown) => {
-          this.#deps.recipients.forget()
-          this.#deps.onError(error)
-        },
-      )
-  }
-
-  async #followUp(): Promise<void> {
+  async #step(from: number): Promise<number> {
     const { store, outbox } = this.#deps
-    const pacer = new Pacer()
-    while (!this.#isClosed && this.#position < store.position()) {
-      await pacer.breathe()
-      const { upTo, events, receipts } = await store.read((tx) => this.#read(tx))
-      for (const { servers, due } of events) {
-        await pacer.breathe()
-        outbox.addEvent(servers, due)
-      }
-      for (const { servers, news } of receipts) outbox.addReceipts(servers, news)
-      this.#position = upTo
+    await this.#pacer.breathe()
+    const { upTo, events, receipts } = await store.read((tx) => this.#read(tx, from))
+    for (const { servers, due } of events) {
+      await this.#pacer.breathe()
+      outbox.addEvent(servers, due)
     }
+    for (const { servers, news } of receipts) outbox.addReceipts(servers, news)
+    return upTo
   }
 
-  async #read(tx: ReadTx): Promise<Found> {
+  async #read(tx: ReadTx, from: number): Promise<Found> {
     const { recipients } = this.#deps
-    const from = this.#position
     const end = await tx.position()
     const entries = await tx.log.between(from, end, ENTRIES_PER_LOOK_MAX)
     const upTo = entries.length < ENTRIES_PER_LOOK_MAX ? end : (entries.at(-1)?.position ?? end)
