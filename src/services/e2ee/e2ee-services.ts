@@ -8,7 +8,7 @@ import { KeyBackup } from '#services/e2ee/key-backup.ts'
 import { KeyClaims } from '#services/e2ee/key-claims.ts'
 import { KeyQueries } from '#services/e2ee/key-queries.ts'
 import { KeySignatures } from '#services/e2ee/key-signatures.ts'
-import type { RemoteKeys } from '#services/e2ee/remote-keys.ts'
+import { NO_REMOTE_KEYS, type RemoteKeys } from '#services/e2ee/remote-keys.ts'
 import { ToDevice } from '#services/e2ee/to-device.ts'
 import type { Store } from '#store/store.ts'
 
@@ -36,23 +36,25 @@ type Deps = {
 
 /** Makes them all. */
 export function e2eeServices(deps: Deps): E2eeServices {
-  const keyQueries = new KeyQueries(deps)
-  const keyClaims = new KeyClaims(deps)
-  const keySignatures = new KeySignatures(deps)
+  // Who asks other servers needs these services, and comes after them.
+  let asking = NO_REMOTE_KEYS
+  const remote: RemoteKeys = {
+    query: (wanted, options) => asking.query(wanted, options),
+    claim: (wanted, options) => asking.claim(wanted, options),
+  }
+  const withRemote = { ...deps, remote }
   return {
     dehydratedDevices: new DehydratedDevices(deps),
     deviceKeys: new DeviceKeys(deps),
-    keyQueries,
-    keyClaims,
+    keyQueries: new KeyQueries(withRemote),
+    keyClaims: new KeyClaims(withRemote),
     crossSigning: new CrossSigning(deps),
-    keySignatures,
+    keySignatures: new KeySignatures(withRemote),
     keyBackup: new KeyBackup(deps),
     deviceLists: new DeviceLists(deps),
     toDevice: new ToDevice(deps),
-    askRemoteBy(remote) {
-      keyQueries.askFrom(remote)
-      keyClaims.claimFrom(remote)
-      keySignatures.askFrom(remote)
+    askRemoteBy(asker) {
+      asking = asker
     },
   }
 }

@@ -1,6 +1,6 @@
 import { type DeviceId, type ServerName, serverOf, type UserId } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
-import { NO_REMOTE_KEYS, type RemoteKeys } from '#services/e2ee/remote-keys.ts'
+import type { RemoteKeys } from '#services/e2ee/remote-keys.ts'
 import type { Store } from '#store/store.ts'
 import type { UserNid } from '#store/types/users.ts'
 
@@ -24,16 +24,12 @@ type Wish = {
 export class KeyClaims {
   readonly #store: Store
   readonly #serverName: ServerName
-  #remote: RemoteKeys = NO_REMOTE_KEYS
+  readonly #remote: RemoteKeys
 
-  constructor(deps: { readonly store: Store; readonly serverName: ServerName }) {
+  constructor(deps: { readonly store: Store; readonly serverName: ServerName; readonly remote: RemoteKeys }) {
     this.#store = deps.store
     this.#serverName = deps.serverName
-  }
-
-  /** Tells who asks other servers. */
-  claimFrom(remote: RemoteKeys): void {
-    this.#remote = remote
+    this.#remote = deps.remote
   }
 
   /** Claims keys for a client (`/keys/claim`). */

@@ -2,7 +2,7 @@ import { type DeviceId, type ServerName, serverOf, type UserId } from '#core/ids
 import type { JsonObject } from '#core/json/value.ts'
 import type { Caller } from '#services/accounts/caller.ts'
 import { type LocalUserKeys, readLocalKeys, readSignatures } from '#services/e2ee/local-keys.ts'
-import { NO_REMOTE_KEYS, type RemoteKeys, type RemoteUserKeys } from '#services/e2ee/remote-keys.ts'
+import type { RemoteKeys, RemoteUserKeys } from '#services/e2ee/remote-keys.ts'
 import { publicKeyOf } from '#services/e2ee/signed-keys.ts'
 import type { Store } from '#store/store.ts'
 import type { UserNid } from '#store/types/users.ts'
@@ -30,16 +30,12 @@ type Found = { readonly userId: UserId; readonly devices: JsonObject; readonly k
 export class KeyQueries {
   readonly #store: Store
   readonly #serverName: ServerName
-  #remote: RemoteKeys = NO_REMOTE_KEYS
+  readonly #remote: RemoteKeys
 
-  constructor(deps: { readonly store: Store; readonly serverName: ServerName }) {
+  constructor(deps: { readonly store: Store; readonly serverName: ServerName; readonly remote: RemoteKeys }) {
     this.#store = deps.store
     this.#serverName = deps.serverName
-  }
-
-  /** Tells who asks other servers. */
-  askFrom(remote: RemoteKeys): void {
-    this.#remote = remote
+    this.#remote = deps.remote
   }
 
   /** Answers a client (`/keys/query`). */

@@ -3,7 +3,7 @@ import { type DeviceId, isUserId, type ServerName, serverOf, type UserId } from 
 import { isJsonObject, type JsonObject } from '#core/json/value.ts'
 import { invalidParam, MatrixError, notFound } from '#core/matrix-error.ts'
 import type { Caller } from '#services/accounts/caller.ts'
-import { NO_REMOTE_KEYS, type RemoteKeys } from '#services/e2ee/remote-keys.ts'
+import type { RemoteKeys } from '#services/e2ee/remote-keys.ts'
 import {
   deviceSigningKey,
   type Ed25519Key,
@@ -33,16 +33,12 @@ type Signed = { readonly userId: UserId; readonly keyId: string; readonly json: 
 export class KeySignatures {
   readonly #store: Store
   readonly #serverName: ServerName
-  #remote: RemoteKeys = NO_REMOTE_KEYS
+  readonly #remote: RemoteKeys
 
-  constructor(deps: { readonly store: Store; readonly serverName: ServerName }) {
+  constructor(deps: { readonly store: Store; readonly serverName: ServerName; readonly remote: RemoteKeys }) {
     this.#store = deps.store
     this.#serverName = deps.serverName
-  }
-
-  /** Tells who asks other servers. */
-  askFrom(remote: RemoteKeys): void {
-    this.#remote = remote
+    this.#remote = deps.remote
   }
 
   /**
