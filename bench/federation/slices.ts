@@ -45,6 +45,8 @@ export function watchSlices(): () => Slices {
 
 /** Processor time that this thread has used. */
 export function threadCpuMs(): number {
+  // Linux brings a running thread's figure up to date once a tick, which is 4 ms, and when the process's own is read.
+  process.cpuUsage()
   const { user, system } = process.threadCpuUsage()
   return (user + system) / 1_000
 }
