@@ -145,7 +145,7 @@ export class RoomMemberships {
     if (sender.isGuest) await checkGuestMayJoin(draft)
     if (current === 'invite') return draft.send({ ...event, content })
     if (thirdPartySigned !== undefined) {
-      await sendThirdPartyInvite(this.#context, draft, target, thirdPartySigned)
+      await sendThirdPartyInvite(draft, target, thirdPartySigned)
       return draft.send({ ...event, content })
     }
     // Only for those whom the rules let decide for themselves: not for a banned user.

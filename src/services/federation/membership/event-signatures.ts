@@ -1,7 +1,7 @@
 /** Checks whether events that come with memberships are signed by those who made them. */
 import type { Event } from '#core/event/event.ts'
 import { requiredSignatures, type SignatureVerdict } from '#core/event/sign.ts'
-import { type ServerName, serverOf } from '#core/ids.ts'
+import type { ServerName } from '#core/ids.ts'
 import { invalidParam } from '#core/matrix-error.ts'
 import type { StrippedEntry } from '#services/federation/membership/stripped-state.ts'
 
@@ -16,12 +16,12 @@ export class EventSignatures {
   }
 
   /**
-   * Checks the signature of the sender's server, whatever the event, and those that the rules ask for.
+   * Checks the signature of the server that sent the event, whatever the event, and those that the rules ask for.
    *
    * @throws M_INVALID_PARAM, which the specification asks for where an event "fails a signature check"
    */
-  async check(event: Event): Promise<void> {
-    for (const server of new Set([serverOf(event.sender), ...requiredSignatures(event)])) {
+  async check(event: Event, origin: ServerName): Promise<void> {
+    for (const server of new Set([origin, ...requiredSignatures(event)])) {
       await this.checkSignedBy(event, server)
     }
   }

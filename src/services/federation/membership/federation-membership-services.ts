@@ -11,6 +11,7 @@ import { PartialStates } from '#services/federation/membership/partial-states.ts
 import { RemoteMemberships } from '#services/federation/membership/remote-memberships.ts'
 import { SentMemberships } from '#services/federation/membership/sent-memberships.ts'
 import { takeEventBy } from '#services/federation/membership/take-event.ts'
+import { ThirdPartyExchanges } from '#services/federation/membership/third-party-exchanges.ts'
 import { ThirdPartyInvites } from '#services/federation/membership/third-party-invites.ts'
 import type { FederationClient } from '#services/federation/transport/federation-client.ts'
 import type { RoomMemberships } from '#services/rooms/memberships.ts'
@@ -47,24 +48,26 @@ export function federationMembershipServices(deps: Deps): FederationMembershipSe
   const signatures = new EventSignatures((event, server) => verifier.verify(event, server))
   const take = takeEventBy(ingest, context.store)
   const outsideEvents = new OutsideEvents({ context, signatures })
-  const invites = new OutgoingInvites({ context, client, signatures, take })
+  const invites = new OutgoingInvites({ context, client, signatures, take, passOn })
   const { gatherer } = ingest
   const onComplete = ingest.arrived.bind(ingest)
   const partialStates = new PartialStates({ context, gatherer, timers, onComplete, onError })
   const onPartial = partialStates.complete.bind(partialStates)
   const joinImport = new JoinImport({ context, ingest, take, onPartial })
-  const { signer, newLocalpart, clock } = context
+  const { serverName, signer, newLocalpart, clock } = context
   const handshakes = new Handshakes({ client, signer, newLocalpart, clock })
+  const exchanges = new ThirdPartyExchanges({ client, serverName, clock })
   return {
     memberTemplates: new MemberTemplates(context),
     sentMemberships: new SentMemberships({ context, signatures, take, passOn }),
-    incomingInvites: new IncomingInvites({ context, signatures }),
+    incomingInvites: new IncomingInvites({ context, signatures, exchanges }),
     thirdPartyInvites: new ThirdPartyInvites({ context, invites }),
     remoteMemberships: new RemoteMemberships({
       context,
       memberships,
       handshakes,
       joinImport,
+      exchanges,
       outside: outsideEvents,
       invites,
     }),

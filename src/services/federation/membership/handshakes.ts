@@ -3,20 +3,12 @@ import type { Event } from '#core/event/event.ts'
 import type { Signer } from '#core/event/sign.ts'
 import type { ServerName } from '#core/ids.ts'
 import type { JsonValue } from '#core/json/value.ts'
-import { MatrixError } from '#core/matrix-error.ts'
 import { ROOM_VERSIONS } from '#core/room-versions.ts'
-import { HandshakeFailures } from '#services/federation/membership/handshake-failures.ts'
-import {
-  MalformedAnswerError,
-  ownMemberEvent,
-  type WantedMembership,
-} from '#services/federation/membership/own-member-event.ts'
+import { askInTurn } from '#services/federation/membership/ask-in-turn.ts'
+import type { HandshakeFailures } from '#services/federation/membership/handshake-failures.ts'
+import { ownMemberEvent, type WantedMembership } from '#services/federation/membership/own-member-event.ts'
 import type { FederationClient, FederationReply } from '#services/federation/transport/federation-client.ts'
 
-/** Servers that are asked for one user's request, one after another. */
-export const CANDIDATES_MAX = 10
-/** After that no further server is asked. */
-const TRYING_MS_MAX = 45_000
 /** The answer to a join holds the room's state. */
 const SEND_JOIN_BYTES_MAX = 256 * 1024 * 1024
 const SEND_TIMEOUT_MS = 60_000
@@ -55,21 +47,12 @@ export class Handshakes {
     servers: readonly ServerName[],
     take: (handshake: Handshake) => Promise<T>,
   ): Promise<T> {
-    const failures = new HandshakeFailures()
-    const own = this.#deps.signer.name
-    const untilTs = this.#deps.clock() + TRYING_MS_MAX
-    for (const server of [...new Set(servers)].filter((server) => server !== own).slice(0, CANDIDATES_MAX)) {
-      if (this.#deps.clock() > untilTs) break
-      try {
-        const event = await this.#made(wanted, server, failures)
-        const answer = event === null ? null : await this.#sent(wanted, event, server, failures)
-        if (event !== null && answer !== null) return await take({ server, event, answer: answer.json })
-      } catch (error) {
-        if (!(error instanceof MalformedAnswerError || error instanceof MatrixError)) throw error
-        failures.addError(server, error)
-      }
-    }
-    throw failures.error
+    const { signer, clock } = this.#deps
+    return askInTurn({ servers, own: signer.name, clock }, async (server, failures) => {
+      const event = await this.#made(wanted, server, failures)
+      const answer = event === null ? null : await this.#sent(wanted, event, server, failures)
+      return event === null || answer === null ? null : { value: await take({ server, event, answer: answer.json }) }
+    })
   }
 
   async #made(wanted: WantedMembership, server: ServerName, failures: HandshakeFailures): Promise<Event | null> {

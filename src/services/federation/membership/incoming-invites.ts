@@ -11,6 +11,7 @@ import { incompatibleVersion } from '#services/federation/membership/member-temp
 import { putOutsideMembership } from '#services/federation/membership/outside-memberships.ts'
 import { readInvite } from '#services/federation/membership/sent-member-event.ts'
 import { readStrippedState, type StrippedEntry } from '#services/federation/membership/stripped-state.ts'
+import type { ThirdPartyExchanges } from '#services/federation/membership/third-party-exchanges.ts'
 import { checkServerAcl } from '#services/federation/server-acl.ts'
 import { checkInvitee } from '#services/rooms/invitations.ts'
 import type { RoomContext } from '#services/rooms/room-context.ts'
@@ -26,7 +27,11 @@ export type InviteRequest = {
   readonly inviteRoomState: JsonValue | undefined
 }
 
-type Deps = { readonly context: RoomContext; readonly signatures: EventSignatures }
+type Deps = {
+  readonly context: RoomContext
+  readonly signatures: EventSignatures
+  readonly exchanges: Pick<ThirdPartyExchanges, 'awaits'>
+}
 
 export class IncomingInvites {
   readonly #deps: Deps
@@ -39,6 +44,10 @@ export class IncomingInvites {
    * Takes an invite and returns it with this server's signature. Shows it to the user unless this server is in the room,
    * where it comes in a transaction too.
    *
+   * NOTSPEC: "the event sender is not a user ID on the origin server" is no fault of an invite that this server is just
+   * asking the origin for. The inviter's server may be gone, and any other may send an invite of a third-party
+   * identifier. Nor may the user have blocked what they ask for.
+   *
    * @throws M_INCOMPATIBLE_ROOM_VERSION; M_INVALID_PARAM, M_BAD_JSON, M_TOO_LARGE for what is no invite, or none of its
    *   sender's; M_FORBIDDEN, M_INVITE_BLOCKED
    */
@@ -47,12 +56,17 @@ export class IncomingInvites {
     const { origin, roomId, eventId, roomVersion } = request
     const rules = ROOM_VERSIONS.get(roomVersion)
     if (rules === undefined) throw incompatibleVersion(roomVersion)
-    const event = readInvite({ json: request.event, roomId, eventId, origin }, context.serverName, rules)
+    const isAwaited = this.#deps.exchanges.awaits(origin, roomId, request.event)
+    const sent = { json: request.event, roomId, eventId, origin, isForAnother: isAwaited }
+    const event = readInvite(sent, context.serverName, rules)
     const entries = readStrippedState(request.inviteRoomState, roomId, rules)
-    await this.#checkSigned(event)
+    await this.#checkSigned(event, origin)
     const stripped = await this.#proven(entries)
-    context.limiter.take('invitePerTarget', event.stateKey as string)
-    await context.store.read((tx) => this.#check(tx, event, origin))
+    if (!isAwaited) context.limiter.take('invitePerTarget', event.stateKey as string)
+    await context.store.read(async (tx) => {
+      await this.#check(tx, event, origin)
+      if (!isAwaited) await checkInvitee(tx, event.stateKey as UserId, context.serverName)
+    })
     const signed = addEventSignature(event.json, rules, context.signer)
     const { unsigned: _unsigned, ...kept } = signed
     await context.store.write(async (tx) => {
@@ -62,9 +76,9 @@ export class IncomingInvites {
     return signed
   }
 
-  async #checkSigned(event: Event): Promise<void> {
+  async #checkSigned(event: Event, origin: ServerName): Promise<void> {
     if (!hasValidContentHash(event.json)) throw invalidParam('The content hash does not fit the event')
-    await this.#deps.signatures.check(event)
+    await this.#deps.signatures.check(event, origin)
   }
 
   /**
@@ -85,7 +99,6 @@ export class IncomingInvites {
     if (user === null || account === null || account.deactivatedTs !== null || account.guest) {
       throw forbidden('This server has no such user')
     }
-    await checkInvitee(tx, invitee, this.#deps.context.serverName)
     const room = await tx.rooms.byId(event.roomId)
     if (room === null || !room.isResident) return
     await checkServerAcl(tx, room, origin)

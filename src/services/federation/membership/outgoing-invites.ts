@@ -11,8 +11,9 @@ import type { TakeEvent } from '#services/federation/membership/take-event.ts'
 import type { FederationClient, FederationReply } from '#services/federation/transport/federation-client.ts'
 import { membershipOf } from '#services/rooms/member-content.ts'
 import type { RoomContext } from '#services/rooms/room-context.ts'
+import type { EventRow } from '#store/types/events.ts'
 
-/** An invite that a local user wants to send. */
+/** An invite that a local user wants to send; one of a third-party identifier may be another server's user's. */
 export type OutgoingInvite = {
   readonly sender: UserId
   readonly roomId: RoomId
@@ -26,6 +27,8 @@ type Deps = {
   readonly client: FederationClient
   readonly signatures: EventSignatures
   readonly take: TakeEvent
+  /** Sends an event of another server's user to those in the room. */
+  readonly passOn: (row: EventRow) => Promise<void>
 }
 
 type Prepared = { readonly event: Event; readonly state: readonly JsonObject[] }
@@ -50,7 +53,8 @@ export class OutgoingInvites {
     const signed = await this.#signedBy(server, prepared)
     const { event } = prepared
     const signatures = { ...(signed['signatures'] as JsonObject), ...(event.json['signatures'] as JsonObject) }
-    await this.#deps.take(viewEvent({ ...event.json, signatures }, event.rules, event.eventId), server)
+    const row = await this.#deps.take(viewEvent({ ...event.json, signatures }, event.rules, event.eventId), server)
+    if (serverOf(event.sender) !== this.#deps.context.serverName) await this.#deps.passOn(row)
   }
 
   /** Builds the event, authorised by the room's present state, without adding it. null where the user is invited. */

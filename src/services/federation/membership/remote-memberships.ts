@@ -8,7 +8,8 @@ import type { JoinImport } from '#services/federation/membership/join-import.ts'
 import type { OutgoingInvites } from '#services/federation/membership/outgoing-invites.ts'
 import type { OutsideEvents } from '#services/federation/membership/outside-events.ts'
 import type { HandshakeMembership, WantedMembership } from '#services/federation/membership/own-member-event.ts'
-import { profileContent, reasonContent } from '#services/rooms/member-content.ts'
+import type { ThirdPartyExchanges } from '#services/federation/membership/third-party-exchanges.ts'
+import { membershipOf, profileContent, reasonContent } from '#services/rooms/member-content.ts'
 import type { RoomMemberships } from '#services/rooms/memberships.ts'
 import { RefusedEventError } from '#services/rooms/refused-event-error.ts'
 import { NobodyMayInviteError } from '#services/rooms/restricted-joins.ts'
@@ -23,6 +24,7 @@ export type JoinRequest = {
   /** Servers that may be in the room, best first. */
   readonly via: readonly ServerName[]
   readonly reason?: string | undefined
+  /** Proof of a third-party identifier that was invited. */
   readonly thirdPartySigned?: JsonObject | undefined
 }
 
@@ -31,6 +33,7 @@ type Deps = {
   readonly memberships: RoomMemberships
   readonly handshakes: Handshakes
   readonly joinImport: JoinImport
+  readonly exchanges: ThirdPartyExchanges
   readonly outside: OutsideEvents
   readonly invites: OutgoingInvites
 }
@@ -167,10 +170,25 @@ export class RemoteMemberships {
     // Another user may have brought this server into the room meanwhile.
     if (await this.#joinLocally(user, roomId, request)) return
     const { userId } = user
-    const { via, reason } = request
+    const { via, reason, thirdPartySigned } = request
+    const candidates = await this.#candidates(userId, roomId, via)
+    const servers =
+      thirdPartySigned === undefined ? candidates : await this.#exchanged(userId, roomId, thirdPartySigned, candidates)
     const wanted = await this.#wanted(userId, roomId, 'join', reason)
-    const servers = await this.#candidates(userId, roomId, via)
     await this.#deps.handshakes.perform(wanted, servers, (handshake) => this.#deps.joinImport.take(handshake))
+  }
+
+  /** Has the user invited, unless they are. Returns whom to join by way of: whoever invited them knows of it. */
+  async #exchanged(
+    userId: UserId,
+    roomId: RoomId,
+    signed: JsonObject,
+    candidates: readonly ServerName[],
+  ): Promise<readonly ServerName[]> {
+    const outside = await this.#deps.context.store.read((tx) => outsideMembership(tx, userId, roomId))
+    if (membershipOf(outside?.event ?? null) === 'invite') return candidates
+    const server = await this.#deps.exchanges.exchange({ userId, roomId, signed }, candidates)
+    return [server, ...candidates]
   }
 
   async #wanted(

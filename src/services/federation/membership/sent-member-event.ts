@@ -15,6 +15,8 @@ export type SentEvent = {
   readonly eventId: EventId
   /** Who sent the request. */
   readonly origin: ServerName
+  /** Whether the sender may be of another server. */
+  readonly isForAnother?: boolean
 }
 
 /**
@@ -29,8 +31,8 @@ export function readSentEvent(sent: SentEvent, membership: HandshakeMembership, 
 }
 
 /**
- * Reads the event of an `invite`, which this server is asked to sign. The signature of its sender's server is for the
- * caller to check.
+ * Reads the event of an `invite`, which this server is asked to sign. The signature of the server that sent it is for
+ * the caller to check.
  *
  * @throws M_INVALID_PARAM for anything but an invite of one of our users, M_BAD_JSON or M_TOO_LARGE
  */
@@ -42,11 +44,12 @@ export function readInvite(sent: SentEvent, ours: ServerName, rules: RoomVersion
 }
 
 function readMemberEvent(sent: SentEvent, membership: string, rules: RoomVersionRules): Event {
-  const { json, roomId, eventId, origin } = sent
+  const { json, roomId, eventId, origin, isForAnother = false } = sent
   const event = expectEvent(json, rules)
   if (event.type !== 'm.room.member') throw invalidParam('The event is not of the type m.room.member')
   if (member(event.content, 'membership') !== membership) throw invalidParam(`membership is not '${membership}'`)
-  if (serverOf(event.sender) !== origin) throw invalidParam('The sender is not of the server that asks')
+  if (serverOf(event.sender) !== origin && !isForAnother)
+    throw invalidParam('The sender is not of the server that asks')
   if (event.roomId !== roomId) throw invalidParam('room_id is not that of the path')
   if (event.eventId !== eventId) throw invalidParam('The event id is not that of the path')
   return event

@@ -27,8 +27,8 @@ export class ThirdPartyInvites {
   }
 
   /**
-   * Invites the user in the name of the local user who had invited the address. Whether the proof is good, the room's
-   * rules say, by the keys of the `m.room.third_party_invite` event.
+   * Invites the user in the name of whoever had invited the address, of this server or another. Whether the proof is
+   * good and the inviter the right one, the room's rules say, by the `m.room.third_party_invite` event.
    *
    * @throws M_INVALID_PARAM, M_FORBIDDEN, M_NOT_FOUND for the room; what the invited user's server says to the invite
    */
@@ -41,7 +41,6 @@ export class ThirdPartyInvites {
     const signed = isJsonObject(invite) ? member(invite, 'signed') : undefined
     if (!isJsonObject(signed)) throw invalidParam('There is no third_party_invite')
     if (serverOf(invitee) !== origin) throw forbidden('The invited user is not of the server that asks')
-    if (serverOf(sender) !== context.serverName) throw forbidden('The inviting user is not of this server')
     await context.store.read((tx) => checkResident(tx, roomId, origin))
     const displayName = await this.#displayName(roomId, member(signed, 'token'))
     await invites.invite({

@@ -1,3 +1,4 @@
+import { signingKeyIds } from '#core/event/sign.ts'
 import { type ServerName, serverOf } from '#core/ids.ts'
 import { type DestinationNumbers, Destinations } from '#services/federation/outbound/destinations.ts'
 import { FreshNews } from '#services/federation/outbound/fresh-news.ts'
@@ -110,7 +111,8 @@ export class FederationSender {
 
   /**
    * Passes on an event of another server's user that this server let into a room (`send_join`, `send_leave`,
-   * `send_knock`): its own server sends it to nobody else. When this resolves it can't get lost any more.
+   * `send_knock`), or made there (an invite of a third-party identifier): nobody else does. When this resolves it can't
+   * get lost any more.
    */
   async relay({ roomNid, nid: eventNid, event, position }: Pick<EventRow, 'roomNid' | 'nid' | 'event' | 'position'>) {
     if (position === null) return
@@ -119,7 +121,10 @@ export class FederationSender {
         await tx.rooms.serversAt(roomNid, position - 1),
         await tx.rooms.serversAt(roomNid, position),
       ]
-      const others = before.union(after).difference(new Set([this.#deps.serverName, serverOf(event.sender)]))
+      // Whose signature it bears has it; what another server made in a user's name, the user's own one hasn't.
+      const server = serverOf(event.sender)
+      const knowing = signingKeyIds(event.json, server).length > 0 ? [server] : []
+      const others = before.union(after).difference(new Set([this.#deps.serverName, ...knowing]))
       await tx.outbound.addMissed([...others].map((destination) => ({ destination, roomNid, eventNid, position })))
       return others
     })
