@@ -203,6 +203,59 @@ describe('S14: an invite to a room of version 12 proves the room', () => {
   })
 })
 
+describe('S14: a knock on a room of version 12 shows what is proved to be of that room', () => {
+  /** What alice is shown of a room that she knocked on, whose server tells her this state. */
+  async function shown(told: (remote: RemoteRoom) => JsonValue): Promise<string[]> {
+    const { evil, alice } = scene
+    const remote = new RemoteRoom('12', evil.user('mallory'), evil.signer, 'knock')
+    remote.put('m.room.name', { name: 'Hall' })
+    serveRoom(evil, remote)
+    evil.on('PUT', `/v1/send_knock/${e(remote.roomId)}`, () => {
+      return { status: 200, body: { knock_room_state: told(remote) } }
+    })
+    const { status, body } = await act('knock', remote.roomId)
+    assert.equal(status, 200, JSON.stringify(body))
+    const { events } = (await alice.sync({ timeout: 0 })).rooms.knock[remote.roomId].knock_state
+    for (const event of events) assert.deepEqual(Object.keys(event).sort(), ['content', 'sender', 'state_key', 'type'])
+    const ofOthers = events.filter(({ state_key }: { state_key: string }) => state_key !== alice.userId)
+    return ofOthers.map(({ type }: { type: string }) => type).sort()
+  }
+  const isOf = (type: string) => (event: JsonValue) => (event as JsonObject)['type'] === type
+  const bare = (event: JsonValue) => {
+    const { type, state_key, sender, content } = event as Record<string, JsonValue>
+    return { type, state_key, sender, content } as JsonObject
+  }
+
+  it('all that is told with its create event', async () => {
+    const types = ['m.room.create', 'm.room.name']
+    assert.deepEqual(
+      await shown((remote) => stripped(remote).filter((event) => types.some((type) => isOf(type)(event)))),
+      types,
+    )
+  })
+
+  for (const [name, told] of Object.entries<(remote: RemoteRoom) => JsonValue>({
+    'without its create event': (remote) => stripped(remote).filter(isOf('m.room.name')),
+    'with that of another room': (remote) => {
+      const foreign = stripped(invitingRoom('12')).filter(isOf('m.room.create'))
+      return [...foreign, ...stripped(remote).filter(isOf('m.room.name'))]
+    },
+    'of events that are not whole': (remote) => stripped(remote).map(bare),
+    'that is none': () => null,
+  })) {
+    it(`nothing of a state ${name}`, async () => assert.deepEqual(await shown(told), []))
+  }
+
+  it('nothing that its server has not signed', async () => {
+    const types = await shown((remote) => {
+      const by = forgerOf('evil.example')
+      const name = remote.event({ type: 'm.room.topic', stateKey: '', content: { topic: 'forged' }, signer: by })
+      return [...stripped(remote).filter((event) => !isOf('m.room.member')(event)), name.json as JsonValue]
+    })
+    assert.ok(types.includes('m.room.name') && !types.includes('m.room.topic'), types.join())
+  })
+})
+
 describe('S3, S4: what is sent to join, knock or leave is what the path and the sender say', () => {
   const rules = ROOM_VERSIONS.get('11')!
 

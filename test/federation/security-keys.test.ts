@@ -7,7 +7,14 @@ import { after, before, describe, it } from 'node:test'
 import { decodeBase64 } from '#core/crypto.ts'
 import { type Signer, signerFromSeed, verifyJson } from '#core/event/sign.ts'
 import type { RemoteRoom } from '#test/federation/harness/remote-room.ts'
-import { deliver, isShown, joinedRoom, type Scene, securityScene } from '#test/federation/harness/security-scene.ts'
+import {
+  deliver,
+  forgerOf,
+  isShown,
+  joinedRoom,
+  type Scene,
+  securityScene,
+} from '#test/federation/harness/security-scene.ts'
 
 const DAY_MS = 86_400_000
 
@@ -81,5 +88,30 @@ describe('S8: the key of this server', () => {
     await using second = await securityScene()
     const other = await second.evil.get(second.hearth, '/_matrix/key/v2/server')
     assert.notDeepEqual(other.body.verify_keys, body.verify_keys)
+  })
+})
+
+describe('a server that could not be reached', () => {
+  it('is tried again as soon as it proves to be there, and not because somebody says so', async () => {
+    const { evil, other, hearth } = scene
+    evil.keys = {}
+    other.keys = {}
+    const { backOff } = hearth.services.federation
+    const forger = forgerOf('evil.example')
+    // From then on its key is known, and nobody has to be asked for it.
+    assert.equal((await evil.send(hearth, [])).status, 200)
+    for (const [what, send, isBack] of [
+      ['without a signature', () => evil.send(hearth, [], [], { authorization: null }), false],
+      ['with a key of its own that nobody published', () => evil.send(hearth, [], [], { signer: forger }), false],
+      ['in the name of the first', () => other.send(hearth, [], [], { origin: evil.serverName }), false],
+      ['for another server', () => evil.send(hearth, [], [], { destination: 'other.example' }), false],
+      ['by another server for itself', () => other.send(hearth, []), false],
+      ['as it should be', () => evil.send(hearth, []), true],
+    ] as const) {
+      backOff.reset(evil.serverName)
+      backOff.failed(evil.serverName, 3_600_000)
+      await send()
+      assert.equal(backOff.failing(evil.serverName) === null, isBack, what)
+    }
   })
 })
