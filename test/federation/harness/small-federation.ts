@@ -12,6 +12,7 @@ import { discoverEndpoints } from '#kit/discover.ts'
 import { LongPolls } from '#kit/long-polls.ts'
 import type { Services } from '#kit/services.ts'
 import type { WireReply, WireRequest } from '#services/federation/transport/transport.ts'
+import { realTimers, type Timers } from '#services/timers.ts'
 import { openStore } from '#store/sql/open.ts'
 import type { Store } from '#store/store.ts'
 import { endpointServer, InMemoryNetwork, type WireServer } from '#test/federation/in-memory-network.ts'
@@ -61,8 +62,8 @@ export class SmallFederation implements AsyncDisposable {
   }
 
   /** `settings` are those of the configuration file, over those made for tests. */
-  async server(name: string, settings: object = {}): Promise<Member> {
-    const member = new Member(this, name as ServerName, join(this.#folder, name), settings)
+  async server(name: string, settings: object = {}, timers: Timers = realTimers): Promise<Member> {
+    const member = new Member(this, name as ServerName, join(this.#folder, name), settings, timers)
     await member.start()
     this.#members.push(member)
     return member
@@ -82,14 +83,16 @@ export class Member {
   readonly #federation: SmallFederation
   readonly #dataDir: string
   readonly #settings: object
+  readonly #timers: Timers
   readonly #callers = new Map<string, Caller>()
   #opened: OpenServices | null = null
   #store: Store | null = null
   #serve: WireServer = () => Promise.reject(new Error('The server is not running'))
 
-  constructor(federation: SmallFederation, name: ServerName, dataDir: string, settings: object) {
+  constructor(federation: SmallFederation, name: ServerName, dataDir: string, settings: object, timers: Timers) {
     this.name = name
     this.#settings = settings
+    this.#timers = timers
     this.#federation = federation
     this.#dataDir = dataDir
   }
@@ -112,6 +115,7 @@ export class Member {
     const complain = (error: unknown) => federation.defects.push(error)
     this.#opened = await openServices(config, {
       clock: () => federation.clock(),
+      timers: this.#timers,
       randomBytes,
       log: pino({ level: 'error' }, { write: complain }),
       transport: federation.network.transportOf(this.name),

@@ -70,6 +70,7 @@ export function federationMembershipServices(deps: Deps): FederationMembershipSe
       exchanges,
       outside: outsideEvents,
       invites,
+      timers,
     }),
     outsideEvents,
     partialStates,

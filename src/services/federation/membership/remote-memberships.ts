@@ -14,6 +14,7 @@ import type { RoomMemberships } from '#services/rooms/memberships.ts'
 import { RefusedEventError } from '#services/rooms/refused-event-error.ts'
 import { NobodyMayInviteError } from '#services/rooms/restricted-joins.ts'
 import type { RoomContext } from '#services/rooms/room-context.ts'
+import type { Timers } from '#services/timers.ts'
 import type { ReadTx } from '#store/store.ts'
 import type { RoomRow } from '#store/types/rooms.ts'
 
@@ -36,7 +37,11 @@ type Deps = {
   readonly exchanges: ThirdPartyExchanges
   readonly outside: OutsideEvents
   readonly invites: OutgoingInvites
+  readonly timers: Timers
 }
+
+/** How long a user waits for others who join the same room. */
+const TURN_MS_MAX = 60_000
 
 export class RemoteMemberships {
   readonly #deps: Deps
@@ -57,12 +62,7 @@ export class RemoteMemberships {
     if (await this.#joinLocally(user, roomId, request)) return
     if (user.isGuest) throw new MatrixError('M_GUEST_ACCESS_FORBIDDEN', 'Guests can only join rooms of this server')
     this.#deps.context.limiter.take('joinRemote', user.userId)
-    for (let before = this.#joining.get(roomId); before !== undefined; before = this.#joining.get(roomId)) {
-      await before.catch(() => undefined)
-    }
-    const joining = this.#joinRemotely(user, roomId, request).finally(() => this.#joining.delete(roomId))
-    this.#joining.set(roomId, joining)
-    await joining
+    await this.#inTurn(roomId, () => this.#joinRemotely(user, roomId, request))
   }
 
   /** Asks to be let in, by way of another server where this one isn't in the room. @throws as `join` */
@@ -152,6 +152,24 @@ export class RemoteMemberships {
       return nid === null ? undefined : (await tx.events.byNids([nid])).get(nid)?.event
     })
     return event?.eventId ?? null
+  }
+
+  /**
+   * Waits for those who join the room already, one of whom may bring this server into it.
+   *
+   * @throws M_UNKNOWN (504) where they take too long
+   */
+  async #inTurn(roomId: RoomId, join: () => Promise<void>): Promise<void> {
+    const { promise: late, resolve } = Promise.withResolvers<'late'>()
+    const cancel = this.#deps.timers.after(TURN_MS_MAX, () => resolve('late'))
+    for (let before = this.#joining.get(roomId); before !== undefined; before = this.#joining.get(roomId)) {
+      if ((await Promise.race([before.catch(() => undefined), late])) !== 'late') continue
+      throw new MatrixError('M_UNKNOWN', 'Others are still joining the room', { status: 504 })
+    }
+    cancel()
+    const joining = join().finally(() => this.#joining.delete(roomId))
+    this.#joining.set(roomId, joining)
+    await joining
   }
 
   /** False where it takes another server. */
