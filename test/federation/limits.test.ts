@@ -158,6 +158,39 @@ describe('an event', () => {
     })
   }
 
+  for (const version of ['1', '9', '11', '12']) {
+    it(`of power levels names users by their ids in version ${version}`, async () => {
+      const own = version === '12' ? {} : { [scene.evil.user('mallory')]: 100 }
+      const levels = (name: string) => ({
+        type: 'm.room.power_levels',
+        stateKey: '',
+        content: { users: { ...own, [name]: 1 } },
+      })
+      await assertTaken(version, [
+        ['an id', levels('@any body:else.example:8448'), true],
+        ['an id without a localpart', levels('@:else.example'), true],
+        ['no sigil', levels('user:else.example'), false],
+        ['no server', levels('@user'), false],
+        ['no server name', levels('@user:else example'), false],
+        ['an id of 255 bytes', levels(`@${'x'.repeat(241)}:else.example`), true],
+        ['an id of 256 bytes', levels(`@${'x'.repeat(242)}:else.example`), false],
+      ])
+    })
+
+    it(`may be of a user whose id was made before there were rules for it, in version ${version}`, async () => {
+      const remote = await joinedRoom(scene, version)
+      const names = ['', 'UPPER', 'with blanks', 'ünïcödé', 'a/b+c=d!#$', '"\\', '😀'].map((name) =>
+        scene.evil.user(name),
+      )
+      const joins = names.map((name) => remote.member(name, 'join'))
+      const said = names.map((name) => remote.send({ body: 'hello' }, name))
+      assert.ok((await taken(remote, [...joins, ...said])).every(Boolean))
+      const nobody = scene.evil.user('nul\0')
+      const join = { type: 'm.room.member', stateKey: nobody, sender: nobody, content: { membership: 'join' } }
+      assert.deepEqual(await taken(remote, [remote.event(join)]), [false])
+    })
+  }
+
   for (const version of ['5', '11']) {
     it(`may nest as deep as its size lets it in version ${version}, and is passed on as it came`, async () => {
       const remote = await joinedRoom(scene, version)
