@@ -110,4 +110,32 @@ describe('between two Hearths', () => {
     })
     assert.deepEqual(federation.defects, [])
   })
+
+  for (const action of ['kick', 'ban'] as const) {
+    it(`a ${action} during an outage reaches the server of the removed user, and nothing after it`, async () => {
+      await using federation = new SmallFederation()
+      const { there, alice, bob, roomId } = await twoInOneRoom(federation)
+      const other = await there.user('other')
+      const invited = await alice.createRoom({ preset: 'private_chat', invite: [other.userId] })
+      await there.services.federation.memberships.partialStates.idle()
+      await there.stop()
+      const last = await alice.say(roomId, 'the last that they may read')
+      assert.equal((await alice.room(roomId, action, { user_id: bob.userId })).status, 200)
+      const after = await alice.say(roomId, 'now that they are gone')
+      assert.equal((await alice.room(invited, action, { user_id: other.userId })).status, 200)
+      await there.start()
+      // Whatever it asks shows that it is there.
+      assert.equal((await bob.get(`/profile/${alice.userId}`)).status, 200)
+      await there.sees(roomId, bob.userId, action === 'ban' ? 'ban' : 'leave')
+      const { body } = await bob.get(`/rooms/${encodeURIComponent(roomId)}/messages?dir=b&limit=20`)
+      const ids = body.chunk.map(({ event_id }: { event_id: string }) => event_id)
+      assert.ok(ids.includes(last))
+      assert.ok(!ids.includes(after))
+      assert.equal(await there.store.read((tx) => tx.events.byId(after)), null)
+      assert.ok((await bob.sync()).rooms.leave?.[roomId] === undefined, 'a fresh sync leaves out what is over')
+      const client = new Client(other)
+      await client.until(({ rooms }) => (rooms?.invite?.[invited] === undefined ? true : undefined))
+      assert.deepEqual(federation.defects, [])
+    })
+  }
 })

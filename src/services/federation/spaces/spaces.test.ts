@@ -71,6 +71,14 @@ describe('the tree under a space', () => {
     assert.equal(rooms[0]?.num_joined_members, 1)
   })
 
+  it('goes by orders of at most 50 characters, all of them visible', async () => {
+    const root = await space('root')
+    const orders = ['b'.repeat(51), 'b'.repeat(50), '', 'é', 'a\n', '~', ' ', 7] as const
+    for (const [index, order] of orders.entries()) await add(root, await room(`${index}`), { order })
+    // The others stand behind, in the order in which they were made.
+    assert.deepEqual(names((await page(bob, root)).rooms), ['root', '6', '1', '5', '0', '2', '3', '4', '7'])
+  })
+
   it('ends at the depth that was asked for, and holds only suggested rooms on request', async () => {
     const root = await space('root')
     const [a, b, c] = [await space('a'), await room('b'), await room('c')]
