@@ -199,3 +199,27 @@ describe('who waits outside hears that it is over', () => {
     })
   }
 })
+
+describe('S46: stripped state that should never have been stored', () => {
+  for (const stored of [
+    null,
+    'x',
+    7,
+    {},
+    [null, 1, 'x', []],
+    [{ type: null, state_key: 5, sender: {}, content: 'x' }],
+  ]) {
+    it(`${JSON.stringify(stored)}: stands in the way of nothing`, async () => {
+      const roomId = await alice.createRoom({})
+      ok(await alice.room(roomId, 'invite', { user_id: bob.userId }))
+      await b.store.write(async (tx) => {
+        const [user, room] = [(await tx.users.nid(bob.userId))!, (await tx.rooms.byId(roomId))!.nid]
+        const { membership, eventNid } = (await tx.memberships.one(user, room))!
+        await tx.memberships.setOutside({ user, room, membership, eventNid, stripped: stored as never })
+      })
+      assert.ok((await bob.sync()).rooms.invite[roomId] !== undefined)
+      ok(await bob.room(roomId, 'leave'))
+      assert.equal(await a.membership(roomId, bob.userId), 'leave')
+    })
+  }
+})

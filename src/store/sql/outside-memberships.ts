@@ -1,5 +1,5 @@
 import { jsonText } from '#core/json/text.ts'
-import type { JsonObject } from '#core/json/value.ts'
+import { isJsonObject, type JsonArray, type JsonObject, type JsonValue } from '#core/json/value.ts'
 import * as rows from '#store/sql/append-rows.ts'
 import { logKindNumber } from '#store/sql/log.ts'
 import { MembershipWriter } from '#store/sql/membership-writer.ts'
@@ -29,7 +29,10 @@ export class OutsideMemberships {
 
   async stripped(user: UserNid, room: RoomNid): Promise<JsonObject[] | null> {
     const row = await this.#stripped.get({ user, room })
-    return row === undefined ? null : (JSON.parse(row.events) as JsonObject[])
+    if (row === undefined) return null
+    // Whatever an earlier version or an import let in must not stand in the way of those who read it.
+    const entries = JSON.parse(row.events) as JsonValue
+    return Array.isArray(entries) ? (entries as JsonArray).filter(isJsonObject) : []
   }
 
   async set({ user, room, membership, eventNid, stripped }: OutsideMembership): Promise<number> {
