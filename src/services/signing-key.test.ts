@@ -5,6 +5,8 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync }
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, it } from 'node:test'
+import { encodeBase64 } from '#core/crypto.ts'
+import { signerFromSeed } from '#core/event/sign.ts'
 import { loadSigningKey } from '#services/signing-key.ts'
 
 let folder: string
@@ -53,12 +55,22 @@ it('is never replaced when it is damaged', () => {
 })
 
 it('is read in the form that other homeservers keep', () => {
-  writeFileSync(file, 'ed25519 a_Old1 YJDBA9Xnr2sVqXD9Vj7XVUnmFZcZrlw8Md7kMW+3XA1\n', { mode: 0o600 })
+  const seed = randomBytes(32)
+  writeFileSync(file, `ed25519 a_Old1 ${encodeBase64(seed)}\n`, { mode: 0o600 })
   const signer = load()
   assert.equal(signer.keyId, 'ed25519:a_Old1')
-  // The signature of the empty object in the specification's appendices ("Signing JSON", test vectors).
-  assert.equal(
-    signer.sign('{}'),
-    'K8280/U9SSy9IVtjBuVeLr+HpOB4BQFWbg+UZaADMtTdGYI7Geitb76LTrr5QV/7Xg4ahLwYGYZzuHGZKM5ZAQ',
-  )
+  assert.deepEqual(signer.publicKey, signerFromSeed('example.org', 'a_Old1', seed).publicKey)
+})
+
+it('is refused where everybody knows it', () => {
+  const seeds = [
+    // The specification's appendices ("Signing Key"), and the first of RFC 8032, 7.1.
+    'YJDBA9Xnr2sVqXD9Vj7XVUnmFZcZrlw8Md7kMW+3XA1',
+    encodeBase64(Buffer.from('9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60', 'hex')),
+    encodeBase64(Buffer.alloc(32)),
+  ]
+  for (const seed of seeds) {
+    writeFileSync(file, `ed25519 a_1 ${seed}\n`, { mode: 0o600 })
+    assert.throws(load, /everybody knows; anybody could sign as example\.org/)
+  }
 })

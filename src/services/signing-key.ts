@@ -9,9 +9,19 @@ const FILE = 'signing.key'
 /** `ed25519 a_Xy3z <seed in unpadded base64>`, the line that other homeservers keep as well. */
 const LINE = /^ed25519 ([A-Za-z0-9_]{1,64}) ([A-Za-z0-9+/]{43})\s*$/
 
+/** Public halves of keys whose secret halves are in everybody's hands. */
+const PUBLISHED: ReadonlySet<string> = new Set([
+  // The test vectors of Matrix ("Cryptographic Test Vectors") and of Ed25519 (RFC 8032, 7.1), and the seed of zeros.
+  'XGX0JRS2Af3be3knz2fBiRbApjm2Dh61gXDJA8kcJNI',
+  '11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo',
+  'PUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw',
+  '/FHNjmIYoaONpH7QAjDwWAgW7RO6MwOsXeuRFUiQgCU',
+  'O2onvM62pC1io6jQKm8Nc2UyFXcd4kOmOsBIoYtZ2ik',
+])
+
 /**
  * Reads the key under `dataDir`, or makes it there on the first start. Throws where the file can be read by other users
- * of the machine, or doesn't hold a key: a second key must never replace one that is in use.
+ * of the machine, holds a key that everybody knows, or none: a second key must never replace one that is in use.
  */
 export function loadSigningKey(serverName: string, dataDir: string, randomBytes: RandomBytes): Signer {
   const path = join(dataDir, FILE)
@@ -25,7 +35,11 @@ export function loadSigningKey(serverName: string, dataDir: string, randomBytes:
     const match = LINE.exec(readFileSync(descriptor, 'utf8'))
     if (match === null) throw new Error(`${path} doesn't hold a signing key`)
     // Leniently: keys are about whose last letter has bits to spare, like the one in the specification's test vectors.
-    return signerFromSeed(serverName, match[1]!, Buffer.from(match[2]!, 'base64'))
+    const signer = signerFromSeed(serverName, match[1]!, Buffer.from(match[2]!, 'base64'))
+    if (PUBLISHED.has(encodeBase64(signer.publicKey))) {
+      throw new Error(`${path} holds a key that everybody knows; anybody could sign as ${serverName}`)
+    }
+    return signer
   } finally {
     closeSync(descriptor)
   }
