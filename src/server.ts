@@ -47,6 +47,8 @@ export type Surroundings = {
   readonly openStore?: typeof openStore
   /** Carries requests to other servers, instead of the network. */
   readonly transport?: FederationTransport
+  /** `host:port` each, asked for the names of other servers, instead of the system's name servers. */
+  readonly nameServers?: readonly string[]
   /** Checks signatures of events, instead of other threads. */
   readonly checkSignature?: CheckSignature
 }
@@ -122,6 +124,7 @@ export async function openServices(config: Config, surroundings: Surroundings): 
     onError,
     settings: federationSettings(config),
     ...(surroundings.transport !== undefined && { transport: surroundings.transport }),
+    ...(surroundings.nameServers !== undefined && { nameServers: surroundings.nameServers }),
     ...(surroundings.checkSignature !== undefined && { checkSignature: surroundings.checkSignature }),
   })
   opened.defer(() => federation.close())

@@ -1,12 +1,10 @@
 /** What connects this server with others, put together: discovery, transport, keys, authentication. */
-import { Resolver } from 'node:dns/promises'
 import type { SecureContext } from 'node:tls'
 import type { Signer } from '#core/event/sign.ts'
 import type { ServerName } from '#core/ids.ts'
 import type { RandomBytes } from '#services/accounts/secrets.ts'
 import { FederationCheck } from '#services/federation/check/federation-check.ts'
 import { ServerDiscovery } from '#services/federation/discovery/server-discovery.ts'
-import type { ResolveSrv } from '#services/federation/discovery/srv.ts'
 import { type CheckSignature, EventVerifier } from '#services/federation/keys/event-verifier.ts'
 import { KeyFetcher } from '#services/federation/keys/key-fetcher.ts'
 import { KeyRing } from '#services/federation/keys/key-ring.ts'
@@ -20,16 +18,15 @@ import { cachedLookup } from '#services/federation/transport/cached-lookup.ts'
 import { FederationClient } from '#services/federation/transport/federation-client.ts'
 import { wellKnownFetcher } from '#services/federation/transport/fetch-well-known.ts'
 import { HttpsTransport } from '#services/federation/transport/https-transport.ts'
+import { NameResolver } from '#services/federation/transport/name-resolver.ts'
 import { PeerConnections } from '#services/federation/transport/peer-connections.ts'
-import { type ConnectionRules, lookupBySystem } from '#services/federation/transport/tls-connection.ts'
+import type { ConnectionRules } from '#services/federation/transport/tls-connection.ts'
 import type { FederationTransport } from '#services/federation/transport/transport.ts'
 import { trustedAuthorities } from '#services/federation/transport/trusted-authorities.ts'
 import type { Timers } from '#services/timers.ts'
 import type { Store, StoreLog } from '#store/store.ts'
 
 const CONNECT_TIMEOUT_MS = 10_000
-const SRV_TIMEOUT_MS = 3_000
-const SRV_TRIES = 2
 
 /** What a server is, as it tells others. */
 export type Software = { readonly name: string; readonly version: string }
@@ -57,6 +54,8 @@ type Deps = {
   readonly settings: FederationSettings
   /** Instead of the real network. */
   readonly transport?: FederationTransport
+  /** `host:port` each, instead of the system's name servers. */
+  readonly nameServers?: readonly string[]
   /** Instead of checking on other threads. */
   readonly checkSignature?: CheckSignature
 }
@@ -83,11 +82,12 @@ export async function federationLink(deps: Deps): Promise<FederationLink> {
   const { retry, software } = settings
   const userAgent = `${software.name}/${software.version}`
   const random = () => Buffer.from(deps.randomBytes(4)).readUInt32BE() / 2 ** 32
-  const rules = connectionRules(settings, clock)
+  const names = new NameResolver({ nameServers: deps.nameServers })
+  const rules = connectionRules(settings, names, clock)
   const connections = new PeerConnections(rules)
   const discovery = new ServerDiscovery({
     fetchWellKnown: wellKnownFetcher({ connections, userAgent }),
-    resolveSrv: srvResolver(),
+    resolveSrv: (name) => names.resolveSrv(name),
     overrides: settings.serverOverrides,
     retry,
     clock,
@@ -120,30 +120,20 @@ export async function federationLink(deps: Deps): Promise<FederationLink> {
   }
 }
 
-function connectionRules({ allowIpRanges, ca }: FederationSettings, clock: () => number): ConnectionRules {
+function connectionRules(
+  { allowIpRanges, ca }: FederationSettings,
+  names: NameResolver,
+  clock: () => number,
+): ConnectionRules {
   let context: SecureContext | undefined
   return {
     mayConnect: addressPolicy(allowIpRanges),
-    lookup: cachedLookup(lookupBySystem, clock),
+    lookup: cachedLookup((host) => names.lookup(host), clock),
     // Reading all authorities takes a while: not before somebody connects.
     secureContext: () => {
       context ??= trustedAuthorities(ca)
       return context
     },
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
-  }
-}
-
-const NO_RECORDS: readonly unknown[] = ['ENOTFOUND', 'ENODATA']
-
-function srvResolver(): ResolveSrv {
-  const resolver = new Resolver({ timeout: SRV_TIMEOUT_MS, tries: SRV_TRIES })
-  return async (name) => {
-    try {
-      return await resolver.resolveSrv(name)
-    } catch (error) {
-      if (NO_RECORDS.includes((error as { code?: unknown }).code)) return []
-      throw error
-    }
   }
 }

@@ -18,6 +18,8 @@ export type TlsHearthOptions = {
   /** Server name → host and port. */
   readonly others: Readonly<Record<string, string>>
   readonly config?: object
+  /** Who is asked for names, instead of the system's name servers. */
+  readonly nameServers?: readonly string[]
 }
 
 export class TlsHearth implements AsyncDisposable {
@@ -90,7 +92,13 @@ export class TlsHearth implements AsyncDisposable {
     const text = JSON.stringify(this.settings)
     const config = parseConfig(text, { source: 'test', folder: this.dataDir, environment: {} })
     const log = pino({ level: 'debug' }, { write: (line: string) => this.logged.push(line) })
-    this.#server = await startServer(config, { clock: () => Date.now() + this.#aheadMs, randomBytes, log })
+    const { nameServers } = this.#options
+    this.#server = await startServer(config, {
+      clock: () => Date.now() + this.#aheadMs,
+      randomBytes,
+      log,
+      ...(nameServers !== undefined && { nameServers }),
+    })
   }
 
   /** Stops it; `boot` starts it again on the same data. */

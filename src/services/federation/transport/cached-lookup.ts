@@ -8,10 +8,7 @@ const NOT_FOUND_MS = 10_000
 
 type Answer = { readonly addresses: readonly LookupAddress[] } | { readonly error: Error }
 
-/**
- * Remembers answers for a minute, and has each name looked up once at a time: the system's resolver works in a few
- * threads, and a name whose name servers are slow must not keep them from others.
- */
+/** Remembers answers for a minute, and has each name looked up once at a time, however many wait for it. */
 export function cachedLookup(lookup: LookupAll, clock: () => number): LookupAll {
   const cache = new ExpiringCache<Answer>(NAMES_MAX, clock)
   return async (host) => {

@@ -1,6 +1,5 @@
 /** How a TLS connection to another server comes about: the one place where addresses and certificates are checked. */
 import type { LookupAddress } from 'node:dns'
-import { lookup as systemLookup } from 'node:dns/promises'
 import { isIP, type LookupFunction } from 'node:net'
 import { checkServerIdentity, connect, type SecureContext, type TLSSocket } from 'node:tls'
 import type { PeerAddress } from '#services/federation/discovery/peer-address.ts'
@@ -13,9 +12,6 @@ export class ConnectError extends Error {
 
 /** All addresses of a name. Rejects where it has none. */
 export type LookupAll = (host: string) => Promise<readonly LookupAddress[]>
-
-/** Through the system's resolver, its files included. */
-export const lookupBySystem: LookupAll = (host) => systemLookup(host, { all: true })
 
 export type ConnectionRules = {
   readonly mayConnect: AddressPolicy
