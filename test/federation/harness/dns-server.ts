@@ -30,9 +30,12 @@ export class DnsServer implements AsyncDisposable {
   readonly asked: string[] = []
   readonly #socket: Socket
   readonly #timers = new Set<NodeJS.Timeout>()
+  /** `host:port`. */
+  readonly address: string
 
   private constructor(socket: Socket) {
     this.#socket = socket
+    this.address = `127.0.0.1:${socket.address().port}`
     socket.on('message', (message, from) => this.#take(message, from))
   }
 
@@ -41,11 +44,6 @@ export class DnsServer implements AsyncDisposable {
     socket.bind(0, '127.0.0.1')
     await once(socket, 'listening')
     return new DnsServer(socket)
-  }
-
-  /** `host:port`. */
-  get address(): string {
-    return `127.0.0.1:${this.#socket.address().port}`
   }
 
   /** How often was asked about a name and those below it. */

@@ -115,6 +115,19 @@ describe('looking up names', () => {
   })
 })
 
+it('leaves names to the system where there are no name servers, which is no answer about SRV records', async () => {
+  const gone = await DnsServer.start()
+  await gone[Symbol.asyncDispose]()
+  const alone = new NameResolver({
+    nameServers: [gone.address],
+    hosts: new HostsFile(join(folder, 'none')),
+    limits: LIMITS,
+    lookupBySystem: async () => [V6],
+  })
+  assert.deepEqual(await alone.lookup('four.example'), [V6])
+  await assert.rejects(alone.resolveSrv('_matrix-fed._tcp.four.example'), { code: 'ECONNREFUSED' })
+})
+
 describe('SRV records', () => {
   it('are found, or are none', async () => {
     const [record] = await resolver.resolveSrv('_matrix-fed._tcp.both.example')

@@ -59,7 +59,7 @@ export class NameResolver {
 
   /** The SRV records of a name; none if it has none. Rejects where the question couldn't be answered in time. */
   async resolveSrv(name: string): Promise<readonly SrvRecord[]> {
-    return this.#ask(name, (resolver) => resolver.resolveSrv(name).catch(noneIfAbsent))
+    return this.#ask(name, (resolver) => resolver.resolveSrv(name).catch((error) => noneIf(ABSENT, error)))
   }
 
   /** None where the name servers say so, or there are no name servers. */
@@ -67,7 +67,8 @@ export class NameResolver {
     const families = [6, 4] as const
     let timer: NodeJS.Timeout | undefined
     const asked = families.map(async (family) => {
-      const addresses = await (family === 6 ? resolver.resolve6(host) : resolver.resolve4(host)).catch(noneIfAbsent)
+      const answer = family === 6 ? resolver.resolve6(host) : resolver.resolve4(host)
+      const addresses = await answer.catch((error) => noneIf(ABSENT_OR_UNASKED, error))
       if (addresses.length > 0) timer ??= setTimeout(stop, this.#limits.otherFamilyMs)
       return addresses.map((address) => ({ address, family }))
     })
@@ -123,10 +124,11 @@ export class NameResolver {
   }
 }
 
-/** The last is said where the system has no name servers. */
-const ABSENT: readonly unknown[] = ['ENOTFOUND', 'ENODATA', 'ECONNREFUSED']
+const ABSENT: readonly unknown[] = ['ENOTFOUND', 'ENODATA']
+/** Without name servers the system may still know a way. */
+const ABSENT_OR_UNASKED: readonly unknown[] = [...ABSENT, 'ECONNREFUSED']
 
-function noneIfAbsent(error: unknown): never[] {
-  if (ABSENT.includes((error as { code?: unknown }).code)) return []
+function noneIf(codes: readonly unknown[], error: unknown): never[] {
+  if (codes.includes((error as { code?: unknown }).code)) return []
   throw error
 }
