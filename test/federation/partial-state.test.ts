@@ -49,6 +49,15 @@ const memberAfter = (eventId: EventId) =>
     const nid = await tx.state.get(row!.stateAfter, 'm.room.member', carol.userId)
     return nid === null ? undefined : (await tx.events.byNids([nid])).get(nid)?.event.content['membership']
   })
+/** Until something holds of what b.test has stored. */
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  while (!(await holds())) {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const end = b.store.onCommit(() => resolve())
+    if (!(await holds())) await promise
+    end()
+  }
+}
 const complete = () => b.services.federation.memberships.partialStates.idle()
 
 describe('a room with partial state', () => {
@@ -63,15 +72,28 @@ describe('a room with partial state', () => {
 
   it('takes messages of members who are not known yet', async () => {
     const eventId = await carol.say(roomId, 'from afar')
-    const known = async () => (await b.store.read((tx) => tx.events.byId(eventId))) !== null
-    while (!(await known())) {
-      const { promise, resolve } = Promise.withResolvers<void>()
-      const end = b.store.onCommit(() => resolve())
-      if (!(await known())) await promise
-      end()
-    }
+    await until(async () => (await b.store.read((tx) => tx.events.byId(eventId))) !== null)
     const row = await b.store.read((tx) => tx.events.byId(eventId))
     assert.deepEqual([row?.rejected, row?.softFailed], [false, false])
+  })
+
+  it('takes what somebody said before they heard that they had been removed; not once the state has come', async () => {
+    const { intercept } = federation
+    const gate = Promise.withResolvers<void>()
+    federation.intercept = async (from, request) => {
+      if (from === c.name && request.uri.includes('/send/')) await gate.promise
+      return intercept(from, request)
+    }
+    const late = await carol.say(roomId, 'am I still here?')
+    assert.equal((await alice.room(roomId, 'kick', { user_id: carol.userId })).status, 200)
+    await until(async () => (await b.membership(roomId, carol.userId)) === 'leave')
+    gate.resolve()
+    await until(async () => (await b.store.read((tx) => tx.events.byId(late))) !== null)
+    const softFailed = async () => (await b.store.read((tx) => tx.events.byId(late)))?.softFailed
+    assert.equal(await softFailed(), false)
+    release()
+    await complete()
+    assert.equal(await softFailed(), true)
   })
 
   it('is whole, with what happened meanwhile, when the state has come', async () => {

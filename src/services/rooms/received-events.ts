@@ -1,3 +1,4 @@
+import type { StateLookup } from '#core/auth/room-view.ts'
 import type { Event } from '#core/event/event.ts'
 import { requiredSignatures } from '#core/event/sign.ts'
 import { createEventIdOf, type EventId, type RoomId } from '#core/ids.ts'
@@ -115,14 +116,12 @@ export class ReceivedEvents {
     })
     const before = await this.#stateBefore(received, cited)
     const lookup = await this.#store.read((tx) => readAuthState(tx, before, event))
-    const fill =
-      room.partial === null ? (state: typeof lookup) => state : (state: typeof lookup) => filledUp(state, authEvents)
     if (verdict.outcome === 'accept') {
-      // Of the event's own branch, which may not be among the extremities yet, the room's state as it then is.
-      const current = await stateBefore(this.#store, room.nid, event.rules, [room.stateId, before])
-      const now = current === before ? lookup : await this.#store.read((tx) => readAuthState(tx, current, event))
-      const filled = fill(lookup)
-      verdict = checkState(event, filled, now === lookup ? filled : fill(now))
+      // While not all members are known, the current state, resolved from what is known, can't be held against anybody.
+      verdict =
+        room.partial === null
+          ? checkState(event, lookup, await this.#authStateNow(room, event, before, lookup))
+          : checkState(event, filledUp(lookup, authEvents))
     }
     if (verdict.outcome !== 'accept') return this.#refuse(cited, event, before, verdict)
     const redaction =
@@ -135,6 +134,12 @@ export class ReceivedEvents {
     })
     if (cited.known?.rejected === true) this.#onUnrejected()
     return verdict
+  }
+
+  /** Of the event's own branch, which may not be among the extremities yet, the room's state as it then is. */
+  async #authStateNow(room: RoomRow, event: Event, before: StateId, then: StateLookup): Promise<StateLookup> {
+    const current = await stateBefore(this.#store, room.nid, event.rules, [room.stateId, before])
+    return current === before ? then : this.#store.read((tx) => readAuthState(tx, current, event))
   }
 
   async #refuse(cited: Cited, event: Event, before: StateId, verdict: Verdict): Promise<Judgement> {

@@ -8,7 +8,7 @@ import { ACCEPT, type Verdict } from '#services/rooms/pipeline/verdict.ts'
  * Judges an event by the state before it, "otherwise it is rejected", and by the current state, "otherwise it is
  * soft failed". For an event on top of the room's head both are the same, and looked at once.
  */
-export function checkState(event: Event, before: StateLookup, current: StateLookup): Verdict {
+export function checkState(event: Event, before: StateLookup, current = before): Verdict {
   const atEvent = checkStateDependent(event, before)
   if (!atEvent.ok) return { outcome: 'reject', rule: atEvent.rule, reason: atEvent.reason }
   if (before === current) return ACCEPT
