@@ -123,10 +123,10 @@ export class ReceivedEvents {
           ? checkState(event, lookup, await this.#authStateNow(room, event, before, lookup))
           : checkState(event, filledUp(lookup, authEvents))
     }
-    if (verdict.outcome !== 'accept') return this.#refuse(cited, event, before, verdict)
+    if (verdict.outcome !== 'accept') return this.#refuse(cited, received, before, verdict)
     const redaction =
       event.redacts === null ? null : await this.#store.read((tx) => redactionBy(tx, event, room, lookup))
-    await this.#commit(cited, {
+    await this.#commit(cited, received, {
       event,
       verdict: 'accepted',
       stateBefore: before,
@@ -142,11 +142,11 @@ export class ReceivedEvents {
     return current === before ? then : this.#store.read((tx) => readAuthState(tx, current, event))
   }
 
-  async #refuse(cited: Cited, event: Event, before: StateId, verdict: Verdict): Promise<Judgement> {
+  async #refuse(cited: Cited, received: ReceivedEvent, before: StateId, verdict: Verdict): Promise<Judgement> {
     if (verdict.outcome !== 'soft-fail' && verdict.outcome !== 'reject') throw new Error('No refusal')
     const { outcome, rule, reason } = verdict
-    await this.#commit(cited, {
-      event,
+    await this.#commit(cited, received, {
+      event: received.event,
       verdict: outcome === 'reject' ? 'rejected' : 'soft-failed',
       reason: `${rule}: ${reason}`,
       stateBefore: before,
@@ -162,7 +162,7 @@ export class ReceivedEvents {
   }
 
   /** Writes an event, with the current state that its room then has, and the redaction of it that came first. */
-  async #commit({ room, extremities, known }: Cited, event: NewEvent): Promise<void> {
+  async #commit({ room, extremities, known }: Cited, { told = [] }: ReceivedEvent, event: NewEvent): Promise<void> {
     const currentState = await this.#currentState(room, extremities, event, known)
     await this.#store.write(async (tx) => {
       const { events } = await tx.events.append({
@@ -171,6 +171,7 @@ export class ReceivedEvents {
         events: [event],
         ...(currentState === null ? {} : { currentState }),
       })
+      if (room.partial !== null) await tx.rooms.putToldStates(room.nid, event.event.eventId, told)
       const placed = events[0]
       if (placed !== undefined && event.verdict !== 'rejected') await redactByEarlier(tx, event.event, placed.nid)
     })

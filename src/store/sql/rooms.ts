@@ -34,6 +34,7 @@ export function roomStore(sql: Sql): RoomStore {
   // As a literal, so that it is seen to be the index's condition.
   const published = () => sql.db.selectFrom('rooms').where('published', '=', template.lit(1))
 
+  const told = () => sql.db.selectFrom('told_states').select('state_id').orderBy('state_id')
   const partial = () => sql.db.selectFrom('rooms').selectAll().where('partial', 'is not', null).orderBy('nid').execute()
 
   return {
@@ -98,6 +99,11 @@ export function roomStore(sql: Sql): RoomStore {
       return (await partial()).map(room)
     },
 
+    async toldStates(nid, eventId) {
+      const rows = await told().where('room_nid', '=', nid).where('event_id', '=', eventId).execute()
+      return rows.map(({ state_id }) => state_id as StateId)
+    },
+
     async create(roomId, version) {
       const nid = (await sql.allocate('room')) as RoomNid
       await sql.db
@@ -118,6 +124,13 @@ export function roomStore(sql: Sql): RoomStore {
     async setPartial(nid, state) {
       const json = state === null ? null : JSON.stringify(state)
       await sql.run('UPDATE rooms SET partial = ? WHERE nid = ?', [json, nid])
+      if (state === null) await sql.run('DELETE FROM told_states WHERE room_nid = ?', [nid])
+    },
+
+    async putToldStates(nid, eventId, states) {
+      for (const state of new Set(states)) {
+        await sql.run('INSERT INTO told_states (room_nid, event_id, state_id) VALUES (?, ?, ?)', [nid, eventId, state])
+      }
     },
 
     async replaceExtremities(nid, eventNids) {

@@ -70,13 +70,18 @@ export interface RoomReader {
   roomsWithServer(server: ServerName): Promise<RoomNid[]>
   /** Rooms with partial state, by nid. */
   partialRooms(): Promise<RoomRow[]>
+  /** What other servers said of the state before an event, as `putToldStates` has kept it; empty where nothing is. */
+  toldStates(nid: RoomNid, eventId: EventId): Promise<StateId[]>
 }
 
 export interface RoomStore extends RoomReader {
   create(roomId: RoomId, version: string): Promise<RoomNid>
   /** Corrects the version of a room that has no events in its timeline: an invite's claim was wrong. */
   setVersion(nid: RoomNid, version: string): Promise<void>
+  /** null, the end of the partial state, forgets what `putToldStates` has kept. */
   setPartial(nid: RoomNid, partial: PartialState | null): Promise<void>
+  /** Keeps whole states that others told, for an event of a room with partial state: it is judged by them once more. */
+  putToldStates(nid: RoomNid, eventId: EventId, states: readonly StateId[]): Promise<void>
   /**
    * Makes these events the room's extremities instead of those that it has: before the append of a rejoin, or after
    * events were judged again. Counts as an append.

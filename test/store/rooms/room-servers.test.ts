@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import type { EventId, ServerName, UserId } from '#core/ids.ts'
+import type { StateId } from '#store/types/state.ts'
 import { forEachDatabase } from '#test/store/harness.ts'
 import { ALICE, BOB, CAROL, RoomFixture } from '#test/store/rooms/room-fixture.ts'
 
@@ -78,8 +79,12 @@ forEachDatabase('servers in rooms', (test) => {
     const row = await store.read((tx) => tx.rooms.byNid(room.nid))
     assert.deepEqual([row?.partial, row?.version], [partial, '11'])
     assert.deepEqual(await store.read((tx) => tx.rooms.partialRooms()), [row])
+    const told = (eventId: string) => store.read((tx) => tx.rooms.toldStates(room.nid, eventId as EventId))
+    await store.write((tx) => tx.rooms.putToldStates(room.nid, '$late' as EventId, [7, 5, 7] as StateId[]))
+    assert.deepEqual([await told('$late'), await told('$other')], [[5, 7], []])
     await store.write((tx) => tx.rooms.setPartial(room.nid, null))
     assert.deepEqual(await store.read((tx) => tx.rooms.partialRooms()), [])
+    assert.deepEqual(await told('$late'), [])
     // Events are read by the rules of the corrected version.
     const event = room.event({ type: 'm.room.redaction', content: { redacts: '$x' } })
     await store.write((tx) => tx.events.addOutliers(room.nid, [{ event, verdict: 'accepted' }]))

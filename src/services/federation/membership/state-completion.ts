@@ -114,8 +114,7 @@ class Completion {
     )
     const isComplete = cited.length === row.event.prevEvents.length
     const states = full === undefined ? cited.map(({ stateAfter }) => stateAfter) : [full]
-    // What other servers said of the state before it, where it cites what isn't here.
-    if (!isComplete && full === undefined) states.push(row.stateBefore)
+    if (!isComplete && full === undefined) states.push(...(await this.#told(row)))
     const before = await this.#resolved(states)
     if (full !== undefined) {
       // A stay begins: what an earlier one left is not where the room is now.
@@ -141,6 +140,15 @@ class Completion {
       const nids = (await tx.events.prevOf([nid])).get(nid) ?? []
       return [...(await tx.events.byNids(nids)).values()].filter(({ rank }) => rank !== null)
     })
+  }
+
+  /**
+   * What other servers said of the state before an event that cites what isn't here. Without the state by which it was
+   * judged at first: where that lacks members, the rules may refuse those who joined before the room was closed.
+   */
+  async #told({ event, stateBefore }: EventRow): Promise<readonly StateId[]> {
+    const told = await this.#context.store.read((tx) => tx.rooms.toldStates(this.#room.nid, event.eventId))
+    return told.length === 0 ? [stateBefore] : told
   }
 
   #resolved(states: readonly StateId[]): Promise<StateId> {

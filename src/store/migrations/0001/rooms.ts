@@ -36,6 +36,12 @@ export const roomsTables: DomainTables = (d) => [
     event_nid ${d.int} NOT NULL,
     PRIMARY KEY (room_nid, event_nid)
   )${d.clustered}`,
+  `CREATE TABLE told_states (
+    room_nid ${d.int} NOT NULL,
+    event_id ${d.text} NOT NULL,
+    state_id ${d.int} NOT NULL,
+    PRIMARY KEY (room_nid, event_id, state_id)
+  )${d.clustered}`,
   `CREATE TABLE room_aliases (
     alias ${d.text} PRIMARY KEY,
     room_nid ${d.int} NOT NULL REFERENCES rooms (nid),
