@@ -2,7 +2,10 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import type { Event } from '#core/event/event.ts'
+import { eventIdOf } from '#core/event/hash.ts'
+import { hashAndSignEvent } from '#core/event/sign.ts'
 import type { JsonObject, JsonValue } from '#core/json/value.ts'
+import { ROOM_VERSIONS } from '#core/room-versions.ts'
 import { FEDERATION_BODY_BYTES_MAX } from '#kit/endpoint.ts'
 import type { RemoteDraft, RemoteRoom } from '#test/federation/harness/remote-room.ts'
 import { deliver, isShown, joinedRoom, type Scene, securityScene } from '#test/federation/harness/security-scene.ts'
@@ -157,6 +160,55 @@ describe('an event', () => {
       ])
     })
   }
+
+  it('that comes by itself is refused for the same reasons', async () => {
+    const { alice, evil, hearth } = scene
+    const rules = ROOM_VERSIONS.get('11')!
+    const roomId = await alice.createRoom({ preset: 'public_chat', room_version: '11' })
+    const said: string[] = []
+    for (let index = 0; index < 21; index += 1) said.push(await alice.send(roomId, `${index}`))
+    const join = async (localpart: string, change: (template: JsonObject) => JsonObject) => {
+      const path = `${e(roomId)}/${e(evil.user(localpart))}`
+      const template = await evil.get(hearth, `${F1}/make_join/${path}?ver=11`)
+      const event = hashAndSignEvent({ ...template.body.event, ...change(template.body.event) }, rules, evil.signer)
+      const uri = `/_matrix/federation/v2/send_join/${e(roomId)}/${e(eventIdOf(event, rules))}`
+      const { status, body } = await evil.put(hearth, uri, event)
+      return status === 200 ? '200' : `${status} ${body.errcode}`
+    }
+    const ten = (auth: readonly JsonValue[]) => [...auth, ...said].slice(0, 10)
+    const eleven = (auth: readonly JsonValue[]) => [...auth, ...said].slice(0, 11)
+    const authOf = (template: JsonObject) => template['auth_events'] as unknown as JsonValue[]
+    assert.deepEqual(
+      {
+        '20 previous events': await join('a', () => ({ prev_events: said.slice(0, 20) })),
+        '21 previous events': await join('b', () => ({ prev_events: said })),
+        '10 authorising events that do not authorise it': await join('c', (json) => ({
+          auth_events: ten(authOf(json)),
+        })),
+        '11 authorising events': await join('d', (json) => ({ auth_events: eleven(authOf(json)) })),
+        'a negative depth': await join('e', () => ({ depth: -1 })),
+        'the greatest depth': await join('f', () => ({ depth: Number.MAX_SAFE_INTEGER })),
+        'a greater depth': await join('g', () => ({ depth: raw('9007199254740992') })),
+        'a reason of 60,000 bytes': await join('h', () => ({
+          content: { membership: 'join', reason: 'x'.repeat(60_000) },
+        })),
+        'a reason of 66,000 bytes': await join('i', () => ({
+          content: { membership: 'join', reason: 'x'.repeat(66_000) },
+        })),
+      },
+      {
+        '20 previous events': '200',
+        '21 previous events': '400 M_BAD_JSON',
+        '10 authorising events that do not authorise it': '403 M_FORBIDDEN',
+        '11 authorising events': '400 M_BAD_JSON',
+        'a negative depth': '400 M_BAD_JSON',
+        'the greatest depth': '200',
+        'a greater depth': '400 M_BAD_JSON',
+        'a reason of 60,000 bytes': '200',
+        'a reason of 66,000 bytes': '413 M_TOO_LARGE',
+      },
+    )
+  })
 
   for (const version of ['1', '9', '11', '12']) {
     it(`of power levels names users by their ids in version ${version}`, async () => {

@@ -1,6 +1,7 @@
 /** What other servers may put into rooms: S5, S6, S10, S11, S13, S16, S20, S40 to S43, S45, S55 over the wire. */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import { eventIdOf } from '#core/event/hash.ts'
 import { hashAndSignEvent } from '#core/event/sign.ts'
 import type { JsonObject, JsonValue } from '#core/json/value.ts'
 import type { RemoteRoom } from '#test/federation/harness/remote-room.ts'
@@ -144,6 +145,41 @@ describe('S9, S10, S11, S13: authorisation', () => {
     const topic = { type: 'm.room.topic', stateKey: '', sender: eve, content: { topic: 'eve was here' } }
     const follows = remote.event({ ...topic, authEvents: [...honestAuth, refused] })
     await refusedPdu(remote, refused, follows)
+  })
+
+  it('S11: a refused event is built upon by nobody here, and handed on to nobody', async () => {
+    const { alice, evil, hearth } = scene
+    const remote = await joinedRoom(scene)
+    const eve = evil.user('eve')
+    await deliver(scene, remote, remote.member(eve, 'join'))
+    const topic = { type: 'm.room.topic', stateKey: '', content: { topic: 'mine' } }
+    const refused = remote.event({ ...topic, sender: eve })
+    const accepted = remote.put('m.room.topic', { topic: 'ours' })
+    await deliver(scene, remote, refused, accepted)
+    // The room's own events may cite it all the same.
+    const onTop = remote.add(remote.event({ prevEvents: [...remote.tips, refused] }))
+    await deliver(scene, remote, onTop)
+
+    const said = await alice.send(remote.roomId, 'hello')
+    const one = async (eventId: string) => evil.get(hearth, `/_matrix/federation/v1/event/${e(eventId)}`)
+    const ours = (await one(said)).body.pdus[0]
+    assert.ok(!ours.prev_events.includes(refused.eventId) && !ours.auth_events.includes(refused.eventId))
+    assert.equal((await one(accepted.eventId)).status, 200)
+    assert.equal((await one(refused.eventId)).status, 404)
+    const idsOf = (pdus: JsonObject[]) => pdus.map((pdu) => eventIdOf(pdu, remote.rules) as string)
+    const back = await evil.get(hearth, `/_matrix/federation/v1/backfill/${e(remote.roomId)}?v=${e(said)}&limit=20`)
+    const body = { earliest_events: [], latest_events: [said], limit: 20 }
+    const missing = `/_matrix/federation/v1/get_missing_events/${e(remote.roomId)}`
+    const between = await evil.request(hearth, 'POST', missing, body)
+    for (const ids of [idsOf(back.body.pdus), idsOf(between.body.events)]) {
+      assert.ok(ids.includes(onTop.eventId) && ids.includes(accepted.eventId))
+      assert.ok(!ids.includes(refused.eventId))
+    }
+    const state = `/_matrix/federation/v1/state/${e(remote.roomId)}?event_id=${e(said)}`
+    assert.ok(!idsOf((await evil.get(hearth, state)).body.pdus).includes(refused.eventId))
+    const { rooms } = await alice.sync({ timeout: 0 })
+    const { timeline } = rooms.join[remote.roomId]
+    assert.ok(timeline.events.every(({ event_id }: { event_id: string }) => event_id !== refused.eventId))
   })
 
   it('S13: version 12 takes no create event among auth events', async () => {
