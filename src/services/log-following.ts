@@ -1,3 +1,4 @@
+import { Pacer } from '#services/pacer.ts'
 import type { Store } from '#store/store.ts'
 
 type Deps = {
@@ -51,6 +52,10 @@ export class LogFollowing {
 
   async #followUp(): Promise<void> {
     const { store, step } = this.#deps
-    while (!this.#isClosed && this.#position < store.position()) this.#position = await step(this.#position)
+    const pacer = new Pacer()
+    while (!this.#isClosed && this.#position < store.position()) {
+      this.#position = await step(this.#position)
+      await pacer.breathe()
+    }
   }
 }

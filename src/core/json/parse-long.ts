@@ -1,12 +1,13 @@
-import { notJson, type ParseOptions, parseJson, parseJsonText } from '#core/json/parse.ts'
+import { decodeJson, notJson, type ParseOptions, parseJson, parseJsonText } from '#core/json/parse.ts'
 import type { JsonObject, JsonValue } from '#core/json/value.ts'
 import { badJson } from '#core/matrix-error.ts'
 
-/** Characters that are parsed at once, unless one part of the text is longer. */
-const SLICE_CHARACTERS = 128 * 1024
-/** Bytes that are decoded at once. */
-const DECODE_BYTES = 1024 * 1024
+/** Bytes that are parsed at once, unless one part of the text is longer. */
+const SLICE_BYTES = 64 * 1024
+/** Bytes that are looked through at once. */
+const SCAN_BYTES = 512 * 1024
 
+// No byte of a character outside of ASCII is one of these.
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
 const COMMA = 0x2c
@@ -28,55 +29,41 @@ type Slices<Result> = Generator<undefined, Result, undefined>
  * @throws MatrixError as `parseJson`
  */
 export function* parseLongJson(bytes: Uint8Array, options: ParseOptions): Slices<JsonValue> {
-  if (bytes.length <= SLICE_CHARACTERS) return parseJson(bytes, options)
-  const text = yield* decode(bytes)
+  if (bytes.length <= SLICE_BYTES) return parseJson(bytes, options)
   const deeper = { ...options, depthMax: options.depthMax - 1 }
-  const members = yield* partsOf(text, BRACE_OPEN, BRACE_CLOSE, 0, text.length)
-  if (members === null || members.length === 0) return parseJsonText(text, options)
+  const members = yield* partsOf(bytes, BRACE_OPEN, BRACE_CLOSE, 0, bytes.length)
+  if (members === null || members.length === 0) return parseJson(bytes, options)
   const object: [string, JsonValue][] = []
   const keys = new Set<string>()
   for (const { start, end } of members) {
-    const colon = keyEnd(text, start, end)
-    const key = colon === -1 ? null : parseJsonText(text.slice(start, colon), deeper)
+    const colon = keyEnd(bytes, start, end)
+    const key = colon === -1 ? null : parseJson(bytes.subarray(start, colon), deeper)
     if (typeof key !== 'string') throw notJson('A member of an object has no key')
     if (keys.has(key)) throw badJson('An object has the same key twice')
     keys.add(key)
-    object.push([key, yield* parseMember(text, colon + 1, end, deeper)])
+    object.push([key, yield* parseMember(bytes, colon + 1, end, deeper)])
     yield
   }
   // As JSON.parse makes it: `__proto__` is a key like others.
   return Object.fromEntries(object) as JsonObject
 }
 
-function* decode(bytes: Uint8Array): Slices<string> {
-  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
-  let text = ''
-  try {
-    for (let at = 0; at < bytes.length; at += DECODE_BYTES) {
-      text += decoder.decode(bytes.subarray(at, at + DECODE_BYTES), { stream: true })
-      yield
-    }
-    return text + decoder.decode()
-  } catch {
-    throw notJson('The text is not valid UTF-8')
+function* parseMember(bytes: Uint8Array, start: number, end: number, options: ParseOptions): Slices<JsonValue> {
+  if (end - start > SLICE_BYTES) {
+    const entries = yield* partsOf(bytes, BRACKET_OPEN, BRACKET_CLOSE, start, end)
+    if (entries !== null && entries.length > 0) return yield* parseEntries(bytes, entries, options)
   }
+  return parseJson(bytes.subarray(start, end), options)
 }
 
-function* parseMember(text: string, start: number, end: number, options: ParseOptions): Slices<JsonValue> {
-  if (end - start > SLICE_CHARACTERS) {
-    const entries = yield* partsOf(text, BRACKET_OPEN, BRACKET_CLOSE, start, end)
-    if (entries !== null && entries.length > 0) return yield* parseEntries(text, entries, options)
-  }
-  return parseJsonText(text.slice(start, end), options)
-}
-
-function* parseEntries(text: string, entries: Parts, options: ParseOptions): Slices<JsonValue> {
+function* parseEntries(bytes: Uint8Array, entries: Parts, options: ParseOptions): Slices<JsonValue> {
   const list: JsonValue[] = []
   for (let first = 0; first < entries.length; ) {
     const start = (entries[first] as Parts[number]).start
     let last = first
-    while (last + 1 < entries.length && (entries[last + 1] as Parts[number]).end - start < SLICE_CHARACTERS) last += 1
-    const some = parseJsonText(`[${text.slice(start, (entries[last] as Parts[number]).end)}]`, options) as JsonValue[]
+    while (last + 1 < entries.length && (entries[last + 1] as Parts[number]).end - start < SLICE_BYTES) last += 1
+    const text = decodeJson(bytes.subarray(start, (entries[last] as Parts[number]).end))
+    const some = parseJsonText(`[${text}]`, options) as JsonValue[]
     // Nothing between two commas, or after the last one.
     if (some.length !== last - first + 1) throw notJson('A list lacks an entry')
     for (const entry of some) list.push(entry)
@@ -90,17 +77,17 @@ function* parseEntries(text: string, entries: Parts, options: ParseOptions): Sli
  * The parts between the commas of an object or a list that is all there is from `start` to `end`. null for a text of
  * another form, and for one that can't be JSON: `JSON.parse` then says so.
  */
-function* partsOf(text: string, open: number, close: number, start: number, end: number): Slices<Parts | null> {
-  const first = skipSpace(text, start, end)
-  const last = skipSpaceBack(text, end, first)
-  if (text.charCodeAt(first) !== open || last <= first || text.charCodeAt(last) !== close) return null
+function* partsOf(bytes: Uint8Array, open: number, close: number, start: number, end: number): Slices<Parts | null> {
+  const first = skipSpace(bytes, start, end)
+  const last = skipSpaceBack(bytes, end, first)
+  if (bytes[first] !== open || last <= first || bytes[last] !== close) return null
   const parts: Parts = []
   let depth = 0
   let partStart = first + 1
-  let sliceEnd = first + SLICE_CHARACTERS
+  let sliceEnd = first + SCAN_BYTES
   for (let at = first + 1; at < last; at++) {
-    const unit = text.charCodeAt(at)
-    if (unit === QUOTE) at = stringEnd(text, at, last)
+    const unit = bytes[at]
+    if (unit === QUOTE) at = stringEnd(bytes, at, last)
     else if (unit === BRACE_OPEN || unit === BRACKET_OPEN) depth += 1
     else if (unit === BRACE_CLOSE || unit === BRACKET_CLOSE) depth -= 1
     else if (unit === COMMA && depth === 0) {
@@ -109,19 +96,19 @@ function* partsOf(text: string, open: number, close: number, start: number, end:
     }
     if (depth < 0) return null
     if (at < sliceEnd) continue
-    sliceEnd = at + SLICE_CHARACTERS
+    sliceEnd = at + SCAN_BYTES
     yield
   }
-  const isEmpty = parts.length === 0 && skipSpace(text, partStart, last) === last
+  const isEmpty = parts.length === 0 && skipSpace(bytes, partStart, last) === last
   if (depth !== 0) return null
   if (!isEmpty) parts.push({ start: partStart, end: last })
   return parts
 }
 
 /** Where the quote stands that ends a string; `end` where none does. */
-function stringEnd(text: string, start: number, end: number): number {
+function stringEnd(bytes: Uint8Array, start: number, end: number): number {
   for (let at = start + 1; at < end; at++) {
-    const unit = text.charCodeAt(at)
+    const unit = bytes[at]
     if (unit === QUOTE) return at
     if (unit === BACKSLASH) at += 1
   }
@@ -129,25 +116,25 @@ function stringEnd(text: string, start: number, end: number): number {
 }
 
 /** Where the colon stands after a member's key; -1 for none. */
-function keyEnd(text: string, start: number, end: number): number {
-  const quote = skipSpace(text, start, end)
-  if (text.charCodeAt(quote) !== QUOTE) return -1
-  const colon = skipSpace(text, stringEnd(text, quote, end) + 1, end)
-  return text.charCodeAt(colon) === COLON ? colon : -1
+function keyEnd(bytes: Uint8Array, start: number, end: number): number {
+  const quote = skipSpace(bytes, start, end)
+  if (bytes[quote] !== QUOTE) return -1
+  const colon = skipSpace(bytes, stringEnd(bytes, quote, end) + 1, end)
+  return bytes[colon] === COLON ? colon : -1
 }
 
 /** "Insignificant whitespace" of JSON alone. */
-const isSpace = (unit: number) => unit === 0x20 || unit === 0x0a || unit === 0x0d || unit === 0x09
+const isSpace = (unit: number | undefined) => unit === 0x20 || unit === 0x0a || unit === 0x0d || unit === 0x09
 
-function skipSpace(text: string, start: number, end: number): number {
+function skipSpace(bytes: Uint8Array, start: number, end: number): number {
   let at = start
-  while (at < end && isSpace(text.charCodeAt(at))) at += 1
+  while (at < end && isSpace(bytes[at])) at += 1
   return at
 }
 
 /** The last place before `end` that holds something else. */
-function skipSpaceBack(text: string, end: number, start: number): number {
+function skipSpaceBack(bytes: Uint8Array, end: number, start: number): number {
   let at = end - 1
-  while (at > start && isSpace(text.charCodeAt(at))) at -= 1
+  while (at > start && isSpace(bytes[at])) at -= 1
   return at
 }

@@ -30,13 +30,16 @@ const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
  * repeated keys, lone surrogates, numbers out of range, too much nesting.
  */
 export function parseJson(bytes: Uint8Array, options: ParseOptions): JsonValue {
-  let text: string
+  return parseJsonText(decodeJson(bytes), options)
+}
+
+/** The text of JSON. Throws M_NOT_JSON for what isn't UTF-8. */
+export function decodeJson(bytes: Uint8Array): string {
   try {
-    text = UTF8.decode(bytes)
+    return UTF8.decode(bytes)
   } catch {
     throw notJson('The text is not valid UTF-8')
   }
-  return parseJsonText(text, options)
 }
 
 /** `parseJson` for text that is decoded already. */

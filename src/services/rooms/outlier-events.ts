@@ -3,11 +3,12 @@ import { requiredSignatures } from '#core/event/sign.ts'
 import { createEventIdOf, type EventId } from '#core/ids.ts'
 import { authEdges } from '#core/state/event-source.ts'
 import { run, type Slices, Steps } from '#core/state/steps.ts'
-import { inSlices, Pacer } from '#services/pacer.ts'
+import { Pacer } from '#services/pacer.ts'
 import { forgetEdges } from '#services/rooms/pipeline/auth-graph.ts'
 import { checkAuthEvents } from '#services/rooms/pipeline/check-auth-events.ts'
 import { LACKS_AUTH_EVENTS } from '#services/rooms/received-events.ts'
 import type { Store } from '#store/store.ts'
+import { inSlices } from '#store/turn.ts'
 import type { EventNid, EventRow } from '#store/types/events.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
 
@@ -44,7 +45,11 @@ export class OutlierEvents {
    */
   async keep(room: RoomNid, events: readonly Event[]): Promise<Map<EventId, KeptOutlier>> {
     const pacer = new Pacer()
-    const wanted = new Map(events.map((event) => [event.eventId, event]))
+    const wanted = new Map<EventId, Event>()
+    for (const event of events) {
+      wanted.set(event.eventId, event)
+      await pacer.breathe()
+    }
     const stored = await this.#stored(wanted, pacer)
     const incomplete = await this.#incomplete(stored)
     const judged = new Map<EventId, Judged>()
@@ -75,6 +80,7 @@ export class OutlierEvents {
     for (const event of wanted.values()) {
       for (const id of event.authEvents) ids.add(id)
       if (event.rules.roomIdIsCreateHash) ids.add(createEventIdOf(event.roomId))
+      await pacer.breathe()
     }
     const rows = new Map<EventId, EventRow>()
     const all = [...ids]

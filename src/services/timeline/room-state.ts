@@ -1,6 +1,7 @@
 import type { RoomId, UserId } from '#core/ids.ts'
 import { type JsonObject, member } from '#core/json/value.ts'
 import { forbidden, notFound } from '#core/matrix-error.ts'
+import { Pacer } from '#services/pacer.ts'
 import { type ClientEvents, membershipIn, type Viewer } from '#services/timeline/client-events.ts'
 import { accessOfJoined, accessToRoom, type RoomAccess, readableEvents } from '#services/timeline/room-access.ts'
 import { rankOfToken } from '#services/timeline/token-rank.ts'
@@ -71,12 +72,14 @@ export class RoomState {
   }
 
   /** Who is joined, with their profiles in the room. @throws M_FORBIDDEN for all who aren't joined themselves */
-  joinedMembers(viewer: Viewer, roomId: RoomId): Promise<ReadonlyMap<UserId, JoinedMember>> {
+  joinedMembers(viewer: Viewer, roomId: RoomId): Promise<Readonly<Record<UserId, JoinedMember>>> {
     return this.#deps.store.read(async (tx) => {
       const { stateId } = await accessOfJoined(tx, roomId, viewer)
-      const joined = new Map<UserId, JoinedMember>()
+      const joined = Object.create(null) as Record<UserId, JoinedMember>
+      const pacer = new Pacer()
       for (const { event } of await stateEvents(tx, stateId, ['m.room.member'])) {
-        if (membershipIn(event.content) === 'join') joined.set(event.stateKey as UserId, profileIn(event.content))
+        await pacer.breathe()
+        if (membershipIn(event.content) === 'join') joined[event.stateKey as UserId] = profileIn(event.content)
       }
       return joined
     })
@@ -91,7 +94,14 @@ export class RoomState {
 export async function stateEvents(tx: ReadTx, state: StateId, types?: readonly string[]): Promise<EventRow[]> {
   const nids = (await tx.state.entries(state, types)).map(({ eventNid }) => eventNid)
   const events = await tx.events.byNids(nids)
-  return nids.flatMap((nid) => events.get(nid) ?? [])
+  const pacer = new Pacer()
+  const rows: EventRow[] = []
+  for (const nid of nids) {
+    await pacer.breathe()
+    const row = events.get(nid)
+    if (row !== undefined) rows.push(row)
+  }
+  return rows
 }
 
 /** The state at a token's place. The last event before it must be one that the user may read. */

@@ -1,6 +1,7 @@
-import { setImmediate } from 'node:timers/promises'
+import { isTurnOver, nextTurn } from '#store/turn.ts'
 
-const STEPS_BETWEEN_PAUSES = 200
+/** Short writes don't pause, however busy the thread is. */
+const STEPS_BETWEEN_LOOKS = 20
 
 /**
  * Lets a long write (a join of a large room) give way to other work now and then: reads go on, writes wait as ever.
@@ -10,16 +11,16 @@ export class Pauses {
   #steps = 0
 
   due(): boolean {
-    return ++this.#steps % STEPS_BETWEEN_PAUSES === 0
+    return ++this.#steps % STEPS_BETWEEN_LOOKS === 0 && isTurnOver()
   }
 
-  async pause(): Promise<void> {
-    await setImmediate()
+  pause(): Promise<void> {
+    return nextTurn()
   }
 }
 
 /** Rows of one read that is as long as its caller's list. */
-const PART_ITEMS_MAX = 500
+const PART_ITEMS_MAX = 250
 
 /** Reads for a list that may be long part by part, with pauses between. */
 export async function inParts<Item, Row>(
@@ -30,7 +31,7 @@ export async function inParts<Item, Row>(
   if (all.length <= PART_ITEMS_MAX) return read(all)
   const rows: Row[] = []
   for (let at = 0; at < all.length; at += PART_ITEMS_MAX) {
-    if (at > 0) await setImmediate()
+    if (isTurnOver()) await nextTurn()
     for (const row of await read(all.slice(at, at + PART_ITEMS_MAX))) rows.push(row)
   }
   return rows

@@ -2,7 +2,7 @@ import { stateMapKey } from '#core/event/event.ts'
 import { lru } from '#store/lru.ts'
 import { CommittedCache } from '#store/sql/committed-cache.ts'
 import { integerList, isStorableText } from '#store/sql/connection.ts'
-import { inParts } from '#store/sql/pauses.ts'
+import { inParts, Pauses } from '#store/sql/pauses.ts'
 import type { Sql } from '#store/sql/sql.ts'
 import type { StateKeyNid } from '#store/types/state.ts'
 
@@ -65,7 +65,9 @@ export class StateKeys {
   async keys(nids: Iterable<StateKeyNid>): Promise<Map<StateKeyNid, TypeAndKey>> {
     const keys = new Map<StateKeyNid, TypeAndKey>()
     const unknown: StateKeyNid[] = []
+    const pauses = new Pauses()
     for (const nid of nids) {
+      if (pauses.due()) await pauses.pause()
       const cached = this.#keys.get(nid)
       if (cached === undefined) unknown.push(nid)
       else keys.set(nid, cached)

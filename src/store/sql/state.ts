@@ -7,7 +7,7 @@ import { stateKeys, type TypeAndKey } from '#store/sql/state-keys.ts'
 import { StateTree } from '#store/state-tree/state-tree.ts'
 import type { EventNid } from '#store/types/events.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
-import type { StateEntry, StateId, StateKeyNid, StateStore } from '#store/types/state.ts'
+import type { StateDifference, StateEntry, StateId, StateKeyNid, StateStore } from '#store/types/state.ts'
 
 /** The connection's state tree: there must be no second one, since it alone knows what is not committed. */
 export const stateTree = (sql: Sql) => new StateTree(sql)
@@ -49,10 +49,14 @@ export function stateStore(sql: Sql): StateStore {
 
   async function entriesOf(pairs: readonly (readonly [StateKeyNid, EventNid])[]): Promise<StateEntry[]> {
     const names = await keys.keys(pairs.map(([key]) => key))
-    return pairs.map(([key, eventNid]) => {
+    const pauses = new Pauses()
+    const entries: StateEntry[] = []
+    for (const [key, eventNid] of pairs) {
       const [type, stateKey] = nameOf(names, key)
-      return { key, type, stateKey, eventNid }
-    })
+      entries.push({ key, type, stateKey, eventNid })
+      if (pauses.due()) await pauses.pause()
+    }
+    return entries
   }
 
   async function currentRows(room: RoomNid, types: readonly string[] | undefined) {
@@ -88,10 +92,14 @@ export function stateStore(sql: Sql): StateStore {
     async diff(a, b) {
       const differences = await tree.diff(a, b)
       const names = await keys.keys(differences.map(([key]) => key))
-      return differences.map(([key, inA, inB]) => {
+      const pauses = new Pauses()
+      const named: StateDifference[] = []
+      for (const [key, inA, inB] of differences) {
         const [type, stateKey] = nameOf(names, key)
-        return { key, type, stateKey, a: inA ?? null, b: inB ?? null }
-      })
+        named.push({ key, type, stateKey, a: inA ?? null, b: inB ?? null })
+        if (pauses.due()) await pauses.pause()
+      }
+      return named
     },
 
     async current(room, types) {

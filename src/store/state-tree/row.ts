@@ -10,8 +10,18 @@
  *              inner: varint 2 × bitmap of slots taken, then for each the distance back from the end of this row's
  *                     references, so that near ones are short
  */
+import { type Slices, Steps } from '#core/state/steps.ts'
 import type { Fingerprint } from '#store/state-tree/hash.ts'
-import { type Child, FANOUT, isLeaf, type Leaf, NODES_IN_ROW, type Ref, type TreeNode } from '#store/state-tree/node.ts'
+import {
+  type Child,
+  FANOUT,
+  type Inner,
+  isLeaf,
+  type Leaf,
+  NODES_IN_ROW,
+  type Ref,
+  type TreeNode,
+} from '#store/state-tree/node.ts'
 import { type Cursor, readVarint, writeVarint } from '#store/state-tree/varint.ts'
 
 /** Rows stay on one page of SQLite. */
@@ -36,8 +46,12 @@ function countNew(node: TreeNode): number {
   return count
 }
 
+/** Bytes of a node that count as a step. */
+const BYTES_IN_STEP = 16
+
 /** Packs all new nodes under a root into rows with ids from `firstId` on. The last row is the state. */
-export function packRows(root: TreeNode, fingerprint: Fingerprint, firstId: number): StateRow[] {
+export function* packRows(root: TreeNode, fingerprint: Fingerprint, firstId: number): Slices<StateRow[]> {
+  const steps = new Steps()
   const rows: StateRow[] = []
   let id = firstId
   let nodes: number[][] = []
@@ -49,17 +63,22 @@ export function packRows(root: TreeNode, fingerprint: Fingerprint, firstId: numb
     nodes = []
     size = 0
   }
-  const pack = (node: TreeNode): Ref => {
-    const refs = isLeaf(node)
-      ? null
-      : node.children.map((child) => (typeof child === 'object' && child !== null ? pack(child) : child))
+  function* pack(node: TreeNode): Slices<Ref> {
+    const refs = isLeaf(node) ? null : yield* packChildren(node)
     if (nodes.length === ROW_NODES_MAX || size + NODE_BYTES_MAX > ROW_BYTES_MAX) endRow(false)
     const bytes = refs === null ? encodeLeaf(node as Leaf) : encodeInner(refs, id)
     size += bytes.length + 1
     nodes.push(bytes)
-    return id * NODES_IN_ROW + nodes.length - 1
+    const ref = id * NODES_IN_ROW + nodes.length - 1
+    if (steps.take(bytes.length / BYTES_IN_STEP)) yield
+    return ref
   }
-  pack(root)
+  function* packChildren({ children }: Inner): Slices<(Ref | null)[]> {
+    const refs: (Ref | null)[] = []
+    for (const child of children) refs.push(typeof child === 'object' && child !== null ? yield* pack(child) : child)
+    return refs
+  }
+  yield* pack(root)
   endRow(true)
   return rows
 }

@@ -1,9 +1,18 @@
-import { setImmediate } from 'node:timers/promises'
 import { integerList } from '#store/sql/connection.ts'
 import type { Sql } from '#store/sql/sql.ts'
 import { packRows, rowsAtMost, type StateRow } from '#store/state-tree/row.ts'
 import { RowCache } from '#store/state-tree/row-cache.ts'
-import { type Change, change, difference, listEntries, lookUp, Rows, stateOf } from '#store/state-tree/tree.ts'
+import {
+  type Change,
+  change,
+  difference,
+  listEntries,
+  lookUp,
+  lookUpAll,
+  Rows,
+  stateOf,
+} from '#store/state-tree/tree.ts'
+import { inSlices, isTurnOver, nextTurn } from '#store/turn.ts'
 import type { EventNid } from '#store/types/events.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
 import type { StateId, StateKeyNid } from '#store/types/state.ts'
@@ -56,17 +65,17 @@ export class StateTree {
 
   /** The events at several keys, in their order. */
   async getMany(state: StateId, keys: readonly StateKeyNid[]): Promise<(EventNid | undefined)[]> {
-    return (await this.#run((rows) => keys.map((key) => lookUp(rows, state, key)))) as (EventNid | undefined)[]
+    return (await this.#run((rows) => inSlices(lookUpAll(rows, state, keys)))) as (EventNid | undefined)[]
   }
 
   /** The whole content, in no particular order. Reads rows all over the room's history: prefer `diff`. */
   async entries(state: StateId): Promise<(readonly [key: StateKeyNid, event: EventNid])[]> {
-    return (await this.#run((rows) => listEntries(rows, state))) as (readonly [StateKeyNid, EventNid])[]
+    return (await this.#run((rows) => inSlices(listEntries(rows, state)))) as (readonly [StateKeyNid, EventNid])[]
   }
 
   /** The keys at which two states differ. */
   async diff(a: StateId, b: StateId): Promise<StateDifference[]> {
-    return (await this.#run((rows) => difference(rows, a, b))) as StateDifference[]
+    return (await this.#run((rows) => inSlices(difference(rows, a, b)))) as StateDifference[]
   }
 
   /** Equal for two states if and only if their content is, as far as 64 bits can tell. */
@@ -92,17 +101,19 @@ export class StateTree {
     })
     let { after } = first
     for (let at = CHANGES_AT_ONCE; at < changes.length; at += CHANGES_AT_ONCE) {
-      await setImmediate()
+      if (isTurnOver()) await nextTurn()
       const [changed, some] = [after, changes.slice(at, at + CHANGES_AT_ONCE)]
       after = await this.#run((rows) => change(rows, changed, some))
     }
     if (after.root === first.before.root) return base
-    if (changes.length > CHANGES_AT_ONCE) await setImmediate()
     const { root, fingerprint } = after
     if (root === null || typeof root === 'number') return EMPTY_STATE
     const firstId = await this.#sql.allocate('state', rowsAtMost(root))
-    const rows = packRows(root, fingerprint, firstId)
-    for (const row of rows) await this.#write(room, row)
+    const rows = await inSlices(packRows(root, fingerprint, firstId))
+    for (const row of rows) {
+      await this.#write(room, row)
+      if (isTurnOver()) await nextTurn()
+    }
     return rows.at(-1)!.id as StateId
   }
 
@@ -122,13 +133,13 @@ export class StateTree {
   }
 
   /** Runs an algorithm until it has all rows that it needs. */
-  async #run<T>(algorithm: (rows: Rows) => T): Promise<T> {
+  async #run<T>(algorithm: (rows: Rows) => T | Promise<T>): Promise<T> {
     // Held until the end, so that a small cache can't drop one row for the other for ever.
     const loaded = new Map<number, StateRow>()
     const find = (id: number) => loaded.get(id) ?? this.#written.get(id) ?? this.#cache.get(id)
     for (;;) {
       const rows = new Rows(find)
-      const result = algorithm(rows)
+      const result = await algorithm(rows)
       if (rows.lacking.size === 0) return result
       await this.#load([...rows.lacking], loaded)
     }

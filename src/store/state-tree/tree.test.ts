@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
+import { run } from '#core/state/steps.ts'
 import { sameFingerprint } from '#store/state-tree/hash.ts'
 import { isLeaf, LEAF_ENTRIES_MAX } from '#store/state-tree/node.ts'
 import { packRows, rowsAtMost, type StateRow } from '#store/state-tree/row.ts'
@@ -28,7 +29,7 @@ class MemoryTree {
     })
     if (same) return base
     if (root === null || typeof root === 'number') return 0
-    const rows = packRows(root, fingerprint, this.#lastId + 1)
+    const rows = run(packRows(root, fingerprint, this.#lastId + 1))
     assert.ok(rows.length <= rowsAtMost(root))
     this.#lastId += rows.length
     for (const row of rows) this.stored.set(row.id, row)
@@ -36,7 +37,7 @@ class MemoryTree {
   }
 
   content(state: number): [number, number][] {
-    return this.run((rows) => listEntries(rows, state))
+    return this.run((rows) => run(listEntries(rows, state)))
       .map(([key, event]): [number, number] => [key, event])
       .sort(([a], [b]) => a - b)
   }
@@ -53,7 +54,7 @@ class MemoryTree {
   }
 
   diff(a: number, b: number) {
-    return [...this.run((rows) => difference(rows, a, b))].sort(([x], [y]) => x - y)
+    return [...this.run((rows) => run(difference(rows, a, b)))].sort(([x], [y]) => x - y)
   }
 
   equal(a: number, b: number): boolean {
@@ -208,7 +209,7 @@ describe('the state tree', () => {
       asked++
       return tree.stored.get(id)
     })
-    assert.equal(difference(rows, a, b).length, 2)
+    assert.equal(run(difference(rows, a, b)).length, 2)
     assert.ok(asked < 60, `${asked} nodes were read`)
   })
 

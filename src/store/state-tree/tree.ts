@@ -1,7 +1,9 @@
 /**
  * The algorithms of the state tree: synchronous, over rows that are at hand. One that comes to a row which isn't notes
  * it in `lacking` and leaves that branch out; its result then means nothing, and it is run again with the rows loaded.
+ * Those that may go through a whole state do it in slices.
  */
+import { type Slices, Steps } from '#core/state/steps.ts'
 import { EMPTY_FINGERPRINT, type Fingerprint, keyHash, sameFingerprint, withEntry } from '#store/state-tree/hash.ts'
 import {
   type Child,
@@ -69,46 +71,66 @@ export function lookUp(rows: Rows, state: number, key: number): number | undefin
   return index < 0 ? undefined : node.events[index]
 }
 
+/** The events at several keys, in their order. */
+export function* lookUpAll(rows: Rows, state: number, keys: readonly number[]): Slices<(number | undefined)[]> {
+  const steps = new Steps()
+  const events: (number | undefined)[] = []
+  for (const key of keys) {
+    events.push(lookUp(rows, state, key))
+    if (steps.take()) yield
+  }
+  return events
+}
+
 /** All entries, in no particular order. */
-export function listEntries(rows: Rows, state: number): Entry[] {
+export function* listEntries(rows: Rows, state: number): Slices<Entry[]> {
   const entries: Entry[] = []
-  collect(rows, rows.root(state), (key, event) => entries.push([key, event]))
+  yield* collect(rows, rows.root(state), (key, event) => entries.push([key, event]), new Steps())
   return entries
 }
 
-function collect(rows: Rows, child: Child, add: (key: number, event: number) => void): void {
+function* collect(
+  rows: Rows,
+  child: Child,
+  add: (key: number, event: number) => void,
+  steps: Steps,
+): Slices<undefined> {
   const node = rows.node(child)
   if (isLeaf(node)) {
     for (const [i, key] of node.keys.entries()) add(key, node.events[i]!)
+    if (steps.take(node.keys.length)) yield
   } else {
-    for (const below of node.children) if (below !== null) collect(rows, below, add)
+    for (const below of node.children) if (below !== null) yield* collect(rows, below, add, steps)
   }
 }
 
 /** Where two states differ, in time proportional to that for states of a common descent. */
-export function difference(rows: Rows, a: number, b: number): Difference[] {
+export function* difference(rows: Rows, a: number, b: number): Slices<Difference[]> {
   const found: Difference[] = []
   if (a === b || sameFingerprint(rows.fingerprint(a), rows.fingerprint(b))) return found
-  differ(rows, rows.root(a), rows.root(b), found)
+  yield* differ(rows, rows.root(a), rows.root(b), found, new Steps())
   return found
 }
 
-function differ(rows: Rows, a: Child, b: Child, found: Difference[]): void {
+function* differ(rows: Rows, a: Child, b: Child, found: Difference[], steps: Steps): Slices<undefined> {
   // The same reference is the same subtree.
   if (a === b) return
   const [nodeA, nodeB] = [rows.node(a), rows.node(b)]
   if (!isLeaf(nodeA) && !isLeaf(nodeB)) {
-    for (let slot = 0; slot < FANOUT; slot++) differ(rows, nodeA.children[slot]!, nodeB.children[slot]!, found)
+    for (let slot = 0; slot < FANOUT; slot++) {
+      yield* differ(rows, nodeA.children[slot]!, nodeB.children[slot]!, found, steps)
+    }
     return
   }
   // At least one side has few entries, so nearly all of the other are differences.
   const entriesB = new Map<number, number>()
-  collect(rows, b, (key, event) => entriesB.set(key, event))
-  collect(rows, a, (key, event) => {
+  yield* collect(rows, b, (key, event) => entriesB.set(key, event), steps)
+  const compare = (key: number, event: number) => {
     const other = entriesB.get(key)
     entriesB.delete(key)
     if (other !== event) found.push([key, event, other])
-  })
+  }
+  yield* collect(rows, a, compare, steps)
   for (const [key, event] of entriesB) found.push([key, undefined, event])
 }
 

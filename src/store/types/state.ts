@@ -15,6 +15,15 @@ export type StateEntry = {
   readonly eventNid: EventNid
 }
 
+/** Where two states differ. */
+export type StateDifference = {
+  readonly key: StateKeyNid
+  readonly type: string
+  readonly stateKey: string
+  readonly a: EventNid | null
+  readonly b: EventNid | null
+}
+
 export interface StateReader {
   /** The number of (type, stateKey), null when no event ever had it. */
   keyNid(type: string, stateKey: string): Promise<StateKeyNid | null>
@@ -25,10 +34,7 @@ export interface StateReader {
   /** A whole state; `types` narrows it to some event types. */
   entries(state: StateId, types?: readonly string[]): Promise<StateEntry[]>
   /** Keys whose events differ; null where a side lacks the key. */
-  diff(
-    a: StateId,
-    b: StateId,
-  ): Promise<{ key: StateKeyNid; type: string; stateKey: string; a: EventNid | null; b: EventNid | null }[]>
+  diff(a: StateId, b: StateId): Promise<StateDifference[]>
   /** The room's current state, from its indexed table: all of it or some types. */
   current(room: RoomNid, types?: readonly string[]): Promise<StateEntry[]>
   currentOne(room: RoomNid, type: string, stateKey: string): Promise<EventNid | null>

@@ -13,6 +13,6 @@ export default endpoint({
   async handle({ params, caller, signal }, { roomState, federation }) {
     const { partialStates } = federation.memberships
     const read = () => roomState.joinedMembers(caller, params.roomId)
-    return { joined: Object.fromEntries(await partialStates.readWhole(params.roomId, signal, read)) }
+    return { joined: await partialStates.readWhole(params.roomId, signal, read) }
   },
 })

@@ -224,8 +224,7 @@ export class Gatherer {
       const told = await this.#deps.fetcher.stateIds(source, room.roomId, eventId)
       if (told === null) continue
       // What was lost on its way is asked for again later: without it, others would be rejected.
-      const ids = [...new Set([...told.pduIds, ...told.authChainIds])]
-      if (!(await this.#fetchState(room, eventId, source, ids))) continue
+      if (!(await this.#fetchState(room, eventId, source, [...told.pduIds, ...told.authChainIds]))) continue
       const state = await this.#buildState(room, told.pduIds)
       if (state === null) continue
       this.#deps.counters.statesFetched += 1
@@ -290,40 +289,43 @@ export class Gatherer {
   ): Promise<boolean> {
     const { fetcher, reader, outliers } = this.#deps
     const unknown = await this.#unsettled(eventIds)
-    if (unknown.length === 0) return true
-    const pdus: JsonObject[] = []
+    if (unknown.size === 0) return true
+    let pdus: JsonObject[]
     let isDelivered = true
-    if (unknown.length <= SINGLE_EVENTS_MAX) {
-      pdus.push(...(await this.#single(source, unknown)))
-      isDelivered = pdus.length === unknown.length
+    if (unknown.size <= SINGLE_EVENTS_MAX) {
+      pdus = await this.#single(source, [...unknown])
+      isDelivered = pdus.length === unknown.size
     } else {
       const told = await fetcher.state(source, room.roomId, eventId)
       if (told === null) return false
-      pdus.push(...told.pdus, ...told.authChain)
+      pdus = [...told.pdus, ...told.authChain]
     }
-    const wanted = new Set(unknown)
     const events: Event[] = []
+    const pacer = new Pacer()
     for (const read of await reader.read(pdus, room.rules, source)) {
+      await pacer.breathe()
       if (!read.ok) isDelivered &&= read.isFinal
-      else if (wanted.has(read.event.eventId) && read.event.roomId === room.roomId) events.push(read.event)
+      else if (unknown.has(read.event.eventId) && read.event.roomId === room.roomId) events.push(read.event)
     }
     await outliers.keep(room.nid, events)
     return isDelivered
   }
 
-  /** Those that aren't here, and those that were rejected for lack of others. */
-  async #unsettled(eventIds: readonly EventId[]): Promise<EventId[]> {
-    const unsettled: EventId[] = []
+  /** Those that aren't here, and those that were rejected for lack of others. One may be named several times. */
+  async #unsettled(eventIds: readonly EventId[]): Promise<Set<EventId>> {
+    const unsettled = new Set<EventId>()
+    const seen = new Set<EventId>()
     const pacer = new Pacer()
     for (let at = 0; at < eventIds.length; at += READ_EVENTS_MAX) {
-      const some = eventIds.slice(at, at + READ_EVENTS_MAX)
+      const some = eventIds.slice(at, at + READ_EVENTS_MAX).filter((id) => !seen.has(id))
+      for (const id of some) seen.add(id)
       await pacer.breathe()
       await this.#deps.store.read(async (tx) => {
         const known = await tx.events.known(some)
         for (const id of some) {
           const row = known.get(id)
           const isOpen = row?.rejected === true && (await tx.events.rejectionReason(row.nid)) === LACKS_AUTH_EVENTS
-          if (row === undefined || isOpen) unsettled.push(id)
+          if (row === undefined || isOpen) unsettled.add(id)
         }
       })
     }

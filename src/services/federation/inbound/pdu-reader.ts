@@ -39,10 +39,10 @@ export class PduReader {
     const events = read.flatMap((pdu) => (pdu.ok ? [pdu.event] : []))
     if (events.length === 0) return read
     const faults = await this.#signatures.verifyAll(events, { suppliers: [via] })
-    const faultOf = new Map(events.map((event, index) => [event, faults[index] ?? null]))
     const checked: ReadPdu[] = []
+    let index = 0
     for (const pdu of read) {
-      checked.push(pdu.ok ? withFault(pdu.event, faultOf.get(pdu.event) ?? null) : pdu)
+      checked.push(pdu.ok ? withFault(pdu.event, faults[index++] ?? null) : pdu)
       await pacer.breathe()
     }
     return checked
@@ -56,7 +56,9 @@ export class PduReader {
     roomId: string,
   ): Promise<Map<EventId, Event>> {
     const events = new Map<EventId, Event>()
+    const pacer = new Pacer()
     for (const pdu of await this.read(pdus, rules, via)) {
+      await pacer.breathe()
       if (pdu.ok && pdu.event.roomId === roomId) events.set(pdu.event.eventId, pdu.event)
     }
     return events

@@ -14,6 +14,7 @@ import {
   type ServerKeys,
 } from '#services/federation/keys/server-keys.ts'
 import type { RetrySettings } from '#services/federation/transport/back-off.ts'
+import { Pacer } from '#services/pacer.ts'
 import type { Timers } from '#services/timers.ts'
 import type { ServerKeyRow } from '#store/types/server-keys.ts'
 
@@ -71,10 +72,9 @@ export class KeyRing {
     const signal = options.signal ?? null
     // No key is believed further ahead, whatever anybody says.
     const latest = clock() + KEY_VALID_MS_MAX
-    const reachable = latestOfEach(
-      wants.filter(
-        ({ server, atTs, keyIds }) => server !== this.#deps.serverName && keyIds.length > 0 && (atTs ?? 0) <= latest,
-      ),
+    const reachable = await latestOfEach(
+      wants,
+      ({ server, atTs, keyIds }) => server !== this.#deps.serverName && keyIds.length > 0 && (atTs ?? 0) <= latest,
     )
     const rows: Rows = await known.of(new Set(wants.map(({ server }) => server)))
     const open = () => reachable.filter((want) => !isMet(want, rows.get(want.server)))
@@ -239,9 +239,12 @@ export class KeyRing {
 }
 
 /** A key that does for the latest event of a server does for all others that were signed by it. */
-function latestOfEach(wants: readonly KeyWant[]): KeyWant[] {
+async function latestOfEach(wants: readonly KeyWant[], isReachable: (want: KeyWant) => boolean): Promise<KeyWant[]> {
   const byKeys = new Map<string, KeyWant>()
+  const pacer = new Pacer()
   for (const want of wants) {
+    await pacer.breathe()
+    if (!isReachable(want)) continue
     const name = `${want.server} ${want.keyIds.join(' ')}`
     const other = byKeys.get(name)
     if (other === undefined || (other.atTs ?? 0) < (want.atTs ?? 0)) byKeys.set(name, want)

@@ -4,6 +4,7 @@ import { type Dispatcher, Pool } from 'undici'
 import type { PeerAddress } from '#services/federation/discovery/peer-address.ts'
 import { ConnectError, type ConnectionRules, connectTls } from '#services/federation/transport/tls-connection.ts'
 import { unlessAborted } from '#services/federation/transport/unless-aborted.ts'
+import { Pacer } from '#services/pacer.ts'
 
 const PEERS_MAX = 2_000
 const CONNECTIONS_PER_PEER_MAX = 6
@@ -139,5 +140,9 @@ async function readBody(answer: Dispatcher.ResponseData, bytesMax: number, signa
     signal.throwIfAborted()
     throw error
   }
-  return Buffer.concat(chunks, bytes)
+  // Megabytes take their time.
+  const pacer = new Pacer()
+  const body = Buffer.concat(chunks, bytes)
+  await pacer.breathe()
+  return body
 }

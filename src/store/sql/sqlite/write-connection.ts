@@ -4,6 +4,10 @@ import { Session, type Shared, type Surroundings } from '#store/sql/session.ts'
 import { SqliteConnection } from '#store/sql/sqlite/connection.ts'
 import { transactionOver } from '#store/sql/tx.ts'
 import type { Tx } from '#store/store.ts'
+import { nextTurn } from '#store/turn.ts'
+
+/** Statements of a transaction whose commit gets a turn of the event loop to itself. */
+const LARGE_CHANGES = 2_000
 
 /** What became of a group: each function's outcome, and the position that the commit made visible, if any. */
 export type GroupOutcome = { readonly outcomes: readonly Outcome[]; readonly position: number | null }
@@ -30,6 +34,8 @@ export class WriteConnection {
   async run(fns: readonly ((tx: Tx) => Promise<unknown>)[]): Promise<GroupOutcome> {
     const [database, session] = [this.#database, this.#session]
     const outcomes: Outcome[] = []
+    const before = session.mark().changes
+    let isLarge: boolean
     let position: number | null
     try {
       await this.#connection.beginWrite()
@@ -37,6 +43,9 @@ export class WriteConnection {
       for (const fn of fns) outcomes.push(await this.#inSavepoint(fn))
       const last = session.writeBack()
       if (last !== null) database.exec(last.text)
+      isLarge = session.mark().changes - before > LARGE_CHANGES
+      // Some milliseconds by itself, in which everything is written to the log.
+      if (isLarge) await nextTurn()
       database.exec('COMMIT')
       position = last?.position ?? null
     } catch (error) {
@@ -45,6 +54,7 @@ export class WriteConnection {
       throw error
     }
     session.committed()
+    if (isLarge) await nextTurn()
     return { outcomes, position }
   }
 

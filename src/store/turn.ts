@@ -1,0 +1,56 @@
+/**
+ * Turns of the event loop, as all work of this thread that gives way shares them: services by their `Pacer`, the store
+ * by its `Pauses`.
+ */
+import type { Slices } from '#core/state/steps.ts'
+
+/** How long work that gives way may hold the event loop before others get a turn. */
+const SLICE_MS_MAX = 5
+
+/** When such work was first done in this turn; null for not yet. */
+let began: number | null = null
+
+/** Those who wait for a turn, first come first. */
+const waiting: (() => void)[] = []
+
+/** True when this turn has been used up: it is time to `await nextTurn()`. What several do in one turn counts together. */
+export function isTurnOver(): boolean {
+  return performance.now() - beginTurn() >= SLICE_MS_MAX
+}
+
+/** Work begins that will give way: what it does from now on counts. Returns since when work has been counted. */
+export function beginTurn(): number {
+  if (began === null) {
+    began = performance.now()
+    // With the next turn.
+    setImmediate(() => {
+      began = null
+    })
+  }
+  return began
+}
+
+/** Waits for a turn that has time left. Several who wait get theirs one after the other, not all in the same turn. */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    waiting.push(resolve)
+    setImmediate(letGo)
+  })
+}
+
+/** Runs a long computation to its end, letting others have the thread between its slices. */
+export async function inSlices<Result>(slices: Slices<Result>): Promise<Result> {
+  beginTurn()
+  let step = slices.next()
+  while (!step.done) {
+    if (isTurnOver()) await nextTurn()
+    step = slices.next()
+  }
+  return step.value
+}
+
+function letGo(): void {
+  // Whoever was let go before, in the same turn, may have used it up.
+  if (isTurnOver()) setImmediate(letGo)
+  else waiting.shift()?.()
+}
