@@ -16,6 +16,8 @@ type Phase = 'early' | 'invited' | 'inside' | 'away' | 'again'
 const READERS = {
   never: [],
   invited: ['invite'],
+  refused: ['invite', 'leave'],
+  'banned from outside': ['ban'],
   joined: ['invite', 'join'],
   left: ['invite', 'join', 'leave'],
   banned: ['invite', 'join', 'ban'],
@@ -32,6 +34,8 @@ const EXPECTED: Readonly<Record<Visibility, Readonly<Record<Reader, readonly Pha
   world_readable: {
     never: ALL,
     invited: ALL,
+    refused: ALL,
+    'banned from outside': ALL,
     joined: ALL,
     left: ALL,
     banned: ALL,
@@ -43,6 +47,8 @@ const EXPECTED: Readonly<Record<Visibility, Readonly<Record<Reader, readonly Pha
   shared: {
     never: null,
     invited: null,
+    refused: null,
+    'banned from outside': null,
     joined: ALL,
     left: ['early', 'invited', 'inside'],
     banned: ['early', 'invited', 'inside'],
@@ -54,6 +60,8 @@ const EXPECTED: Readonly<Record<Visibility, Readonly<Record<Reader, readonly Pha
   invited: {
     never: null,
     invited: null,
+    refused: null,
+    'banned from outside': null,
     joined: ['invited', 'inside', 'away', 'again'],
     left: ['invited', 'inside'],
     banned: ['invited', 'inside'],
@@ -65,6 +73,8 @@ const EXPECTED: Readonly<Record<Visibility, Readonly<Record<Reader, readonly Pha
   joined: {
     never: null,
     invited: null,
+    refused: null,
+    'banned from outside': null,
     joined: ['inside', 'away', 'again'],
     left: ['inside'],
     banned: ['inside'],
@@ -75,11 +85,44 @@ const EXPECTED: Readonly<Record<Visibility, Readonly<Record<Reader, readonly Pha
   },
 }
 /** The room's name as each reader finds it: it changes after they have gone. */
-const SEES_NEW_NAME: ReadonlySet<Reader> = new Set(['never', 'invited', 'joined', 'left and forgot', 'rejoined'])
+const SEES_NEW_NAME: ReadonlySet<Reader> = new Set([
+  'never',
+  'invited',
+  'refused',
+  'banned from outside',
+  'joined',
+  'left and forgot',
+  'rejoined',
+])
+/** The last phase of which sync tells each reader; null where the room is none that it has a timeline of. */
+const SYNCED_UNTIL: Readonly<Record<Reader, Phase | null>> = {
+  never: null,
+  invited: null,
+  refused: 'inside',
+  'banned from outside': 'inside',
+  joined: 'again',
+  left: 'inside',
+  banned: 'inside',
+  'left and banned later': 'away',
+  'left and forgot': null,
+  'left and invited again': null,
+  rejoined: 'again',
+}
+/** What sync tells besides the table above, or instead of it. */
+const SYNCED: Readonly<Record<Visibility, Partial<Record<Reader, readonly Phase[]>>>> = {
+  world_readable: {},
+  // The name changed unseen: a timeline from before that would leave the old one, so it begins with the ban.
+  shared: { 'left and banned later': [] },
+  // Those who were invited see what was said then, though the room is closed to them otherwise.
+  invited: { 'left and banned later': [], refused: ['invited', 'inside'] },
+  joined: { 'left and banned later': [] },
+}
 
 let hearth: Hearth
 let alice: RoomClient
 const readers = new Map<Reader, RoomClient>()
+/** Where each reader's client stood before all that. */
+const tokensBefore = new Map<Reader, string>()
 const rooms = new Map<string, { roomId: string; messages: Map<string, Phase>; tokenAway: string; tsAway: number }>()
 
 async function liveThrough(reader: RoomClient, kind: Reader, visibility: Visibility) {
@@ -120,7 +163,9 @@ before(async () => {
   hearth = await startHearth()
   alice = new RoomClient(hearth, await hearth.user('alice'))
   for (const [i, kind] of (Object.keys(READERS) as Reader[]).entries()) {
-    readers.set(kind, new RoomClient(hearth, await hearth.user(`reader${i}`)))
+    const reader = new RoomClient(hearth, await hearth.user(`reader${i}`))
+    readers.set(kind, reader)
+    tokensBefore.set(kind, (await reader.get('sync', '/sync')).next_batch)
   }
   const lives = VISIBILITIES.flatMap((visibility) =>
     [...readers].map(([kind, reader]) => liveThrough(reader, kind, visibility)),
@@ -158,6 +203,25 @@ for (const visibility of VISIBILITIES) {
         })
       }
 
+      it('sync, of all and of what is new', async () => {
+        const { reader, roomId, messages } = setUp()
+        const until = SYNCED_UNTIL[kind]
+        const visible = SYNCED[visibility][kind] ?? expected ?? []
+        const told = until === null ? null : visible.filter((phase) => ALL.indexOf(phase) <= ALL.indexOf(until))
+        const filter = { room: { include_leave: true, timeline: { limit: 1000 } } }
+        for (const since of ['', `&since=${tokensBefore.get(kind)}`]) {
+          const { rooms: synced } = await reader.get(
+            'sync',
+            `/sync?filter=${encodeURIComponent(JSON.stringify(filter))}${since}`,
+          )
+          const room = synced?.join?.[roomId] ?? synced?.leave?.[roomId]
+          const seen = room?.timeline.events.flatMap(
+            ({ event_id }: { event_id: string }) => messages.get(event_id) ?? [],
+          )
+          assert.deepEqual(seen ?? null, told, since)
+        }
+      })
+
       it('event and context', async () => {
         const { reader, roomId, messages } = setUp()
         for (const [eventId, phase] of messages) {
@@ -190,7 +254,14 @@ for (const visibility of VISIBILITIES) {
         assert.equal(state.find(({ type }: { type: string }) => type === 'm.room.name').content.name, name)
         assert.equal(one.name, name)
         const own = members.chunk.find(({ state_key }: { state_key: string }) => state_key === reader.userId)
-        const membership = { never: undefined, joined: 'join', rejoined: 'join', banned: 'ban', invited: 'invite' }
+        const membership = {
+          never: undefined,
+          joined: 'join',
+          rejoined: 'join',
+          banned: 'ban',
+          'banned from outside': 'ban',
+          invited: 'invite',
+        }
         assert.equal(own?.content.membership, kind in membership ? membership[kind as 'joined'] : 'leave')
       })
 
@@ -198,7 +269,13 @@ for (const visibility of VISIBILITIES) {
         const { reader, roomId, tokenAway } = setUp()
         const { status, body } = await reader.request('GET', `/rooms/${roomId}/members?at=${tokenAway}`)
         const own = body.chunk?.find(({ state_key }: { state_key: string }) => state_key === reader.userId)
-        const stillIn = { never: undefined, invited: 'invite', joined: 'join', banned: 'ban' }
+        const stillIn = {
+          never: undefined,
+          invited: 'invite',
+          joined: 'join',
+          banned: 'ban',
+          'banned from outside': 'ban',
+        }
         if (expected === null) assert.equal(status, 403)
         else if (status === 200)
           assert.equal(own?.content.membership, kind in stillIn ? stillIn[kind as 'joined'] : 'leave')

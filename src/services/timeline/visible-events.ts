@@ -39,7 +39,10 @@ export async function visibleEvents(tx: ReadTx, rows: readonly EventRow[], reade
   return visible
 }
 
-/** Until when the user is known to have been joined: forever while joined, else the position of their last leaving. */
+/**
+ * Until when the user is known to have been joined: forever while joined, else the position of their last leaving. Minus
+ * infinity for who was never more than invited, or turned away.
+ */
 async function lastJoinedPosition(tx: ReadTx, room: RoomNid, reader: Reader): Promise<number> {
   const now = await tx.memberships.one(reader.userNid, room)
   if (now === null) return Number.NEGATIVE_INFINITY
@@ -48,7 +51,8 @@ async function lastJoinedPosition(tx: ReadTx, room: RoomNid, reader: Reader): Pr
   // that came while they were joined, is one that they saw come.
   const history = await tx.memberships.history(reader.userNid, room)
   const joined = history.findLastIndex((entry) => entry.membership === 'join')
-  return history[joined + 1]?.position ?? Number.NEGATIVE_INFINITY
+  const end = joined === -1 ? undefined : history[joined + 1]
+  return end?.position ?? Number.NEGATIVE_INFINITY
 }
 
 /** Visibility and membership in the states before events, each looked up once a state. */
