@@ -128,6 +128,13 @@ const FOUND: [{ clients: ReturnType<typeof sees>[]; actions: Action[] }][] = [
       actions: [does('join', 2), does('typing'), does('sync'), does('leave', 2), does('leave'), does('join', 2)],
     },
   ],
+  // An invitation is refused, and then the room joined.
+  [
+    {
+      clients: [sees(2)],
+      actions: [does('invite', 2, 1), does('leave', 2, 1), does('sync'), does('join', 2, 1)],
+    },
+  ],
 ]
 
 let hearth: Hearth

@@ -21,7 +21,7 @@ export type RoomView = {
   readonly roomId: RoomId
   /** The client gets the room from scratch: an initial sync, or the user has joined since. */
   readonly isNew: boolean
-  /** The client had this room before and lost sight of it in between: its timeline can't simply go on. */
+  /** The client had a timeline of this room before and lost sight of it in between: it can't simply go on. */
   readonly isRejoin: boolean
 }
 

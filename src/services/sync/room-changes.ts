@@ -66,16 +66,17 @@ async function viewOf(answer: SyncAnswer, row: MembershipRow): Promise<Pick<Room
   if (row.membership === 'join' && row.since <= answer.from) return { isNew: false, isRejoin: false }
   // A room left since: the client had it if the user was joined at `from`.
   if (isOutside(row.membership) && history.wasJoinedAtFrom) return { isNew: false, isRejoin: false }
-  return { isNew: true, isRejoin: history.wasEverJoinedByFrom }
+  return { isNew: true, isRejoin: history.wasToldByFrom }
 }
 
 async function joinsOf({ tx, request, from }: SyncAnswer, row: MembershipRow) {
-  if (row.since <= from) return { wasJoinedAtFrom: row.membership === 'join', wasEverJoinedByFrom: true }
+  if (row.since <= from) return { wasJoinedAtFrom: row.membership === 'join', wasToldByFrom: true }
   const history = await tx.memberships.history(request.viewer.userNid, row.roomNid)
   const before = history.filter((entry) => entry.position <= from)
   return {
     wasJoinedAtFrom: before.at(-1)?.membership === 'join',
-    wasEverJoinedByFrom: before.some((entry) => entry.membership === 'join'),
+    // Whoever was turned away, or refused, was told of that in a timeline too.
+    wasToldByFrom: before.some(({ membership }) => membership === 'join' || isOutside(membership)),
   }
 }
 

@@ -42,6 +42,8 @@ export class FoldedClient {
   /** What was wrong with single answers. */
   readonly problems: string[] = []
   since: string | undefined
+  /** The ids of all timeline events that it was given, whatever became of their room's copy. */
+  readonly #given = new Set<string>()
 
   constructor(api: Api, choice: SyncChoice) {
     this.api = api
@@ -56,6 +58,7 @@ export class FoldedClient {
   reset(): void {
     this.rooms.clear()
     this.accountData.clear()
+    this.#given.clear()
     this.since = undefined
   }
 
@@ -126,9 +129,8 @@ export class FoldedClient {
     const { events, limited } = part.timeline as { events: Event[]; limited: boolean }
     if (limited) copy.timeline = []
     for (const event of events) {
-      if (copy.timeline.some((known) => known.event_id === event.event_id)) {
-        this.problems.push(`${id}: ${event.event_id} came twice`)
-      }
+      if (this.#given.has(event.event_id)) this.problems.push(`${id}: ${event.event_id} came twice`)
+      this.#given.add(event.event_id)
       copy.timeline.push(event)
     }
     const wrongKey = this.choice.useStateAfter ? 'state' : 'state_after'
