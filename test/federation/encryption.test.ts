@@ -8,6 +8,8 @@ import { CryptoDevice } from '#test/harness/crypto-device.ts'
 
 const HOUR_MS = 3_600_000
 
+type Update = { readonly content: { readonly device_id: string } }
+
 /** Two servers; Alice and Bob share a room, and Alice's device has keys. */
 class Pair implements AsyncDisposable {
   readonly world: SmallFederation
@@ -182,6 +184,78 @@ test('after an hour away, a server knows every list as it is', async () => {
   await client.hears(alice.userId)
   assert.equal((await kept(there, alice.userId))?.isStale, false)
   assert.deepEqual(world.defects, [])
+})
+
+test('of what changed while a server was away, it is told the newest of each device', async () => {
+  await using pair = await Pair.make({ federation: { device_names: true } })
+  const { alice, bob, there, here, world } = pair
+  const client = await new Client(bob).sync()
+  await query(bob, alice.userId)
+  await fetched(there, alice.userId, client)
+  const told: JsonObject[] = []
+  world.intercept = (_from, { destination, uri, body }) => {
+    if (destination === there.name && uri.includes('/send/')) told.push(...(JSON.parse(body!).edus ?? []))
+    return null
+  }
+  there.hide()
+  for (let n = 0; n < 200; n++) {
+    assert.equal((await alice.put('/devices/DEVICE', { display_name: `name ${n}` })).status, 200)
+    if (n % 20 === 0) await pair.settled()
+    const messages = { [bob.userId]: { DEVICE: { n } } }
+    if (n % 50 === 0) assert.equal((await alice.put(`/sendToDevice/m.test/${n}`, { messages })).status, 200)
+  }
+  await addDevice(alice, 'SECOND')
+  await pair.settled()
+  assert.equal(await here.store.read((tx) => tx.outbound.eduCount(there.name)), 4 + 2)
+  // What reached nobody doesn't count.
+  told.length = 0
+  world.advance(HOUR_MS)
+  there.show()
+  here.services.federation.client.backOff.reset(there.name)
+  await until(there, async () => (await kept(there, alice.userId))?.devices.join() === 'DEVICE,SECOND')
+  await fetched(there, alice.userId)
+  const { body } = await bob.post('/keys/query', { device_keys: { [alice.userId]: [] } })
+  assert.equal(body.device_keys[alice.userId].DEVICE.unsigned.device_display_name, 'name 199')
+  await until(there, async () => (await client.sync()).messages.length === 4)
+  assert.equal(told.length, 4 + 2)
+  assert.deepEqual(
+    client.messages.map((event) => event['content']),
+    [0, 50, 100, 150].map((n) => ({ n })),
+  )
+  assert.deepEqual(world.defects, [])
+})
+
+test('what changed in one moment is told at once, without a gap', async () => {
+  await using pair = await Pair.make({ federation: { device_names: true } })
+  const { alice, bob, there, here, world } = pair
+  await query(bob, alice.userId)
+  await fetched(there, alice.userId)
+  await pair.settled()
+  const updates: string[] = []
+  world.intercept = (_from, { uri, body }) => {
+    if (uri.includes('/send/')) updates.push(...JSON.parse(body!).edus.map((edu: Update) => edu.content.device_id))
+    return null
+  }
+  const questions = asked(pair, '/user/devices/')
+  await here.store.write(async (tx) => {
+    const nid = (await tx.users.nid(alice.userId))!
+    await tx.devices.create(nid, { deviceId: 'SECOND' as DeviceId, displayName: null, createdTs: 1 })
+    for (let n = 0; n < 20; n++) {
+      await tx.devices.rename(nid, 'DEVICE' as DeviceId, `first ${n}`)
+      await tx.devices.recordListChange(nid, null)
+      await tx.devices.rename(nid, 'SECOND' as DeviceId, `second ${n}`)
+    }
+  })
+  const names = async () => {
+    const list = await there.store.read(async (tx) => {
+      const nid = (await tx.users.nid(alice.userId))!
+      return (await tx.remoteDevices.lists([nid])).get(nid)
+    })
+    return list?.devices.map(({ displayName }) => displayName).join()
+  }
+  await until(there, async () => (await names()) === 'first 19,second 19')
+  assert.deepEqual(updates, ['DEVICE', 'SECOND'])
+  assert.equal(asked(pair, '/user/devices/'), questions)
 })
 
 test('a lost update is noticed by the next one, and the list fetched as often as it takes', async () => {

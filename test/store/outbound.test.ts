@@ -56,8 +56,8 @@ forEachDatabase('what other servers have yet to be told', (test) => {
   test('an EDU for many servers is queued for each', async (open) => {
     const store = await open()
     const edu = { edu_type: 'x', content: { text: 'é"' } }
-    await store.write((tx) => tx.outbound.queueEduForAll([A, B], edu))
-    await store.write((tx) => tx.outbound.queueEduForAll([], edu))
+    await store.write((tx) => tx.outbound.queueLatest(new Set([A, B]), { topic: 'é"', edu }))
+    await store.write((tx) => tx.outbound.queueLatest(new Set(), { topic: 'é"', edu }))
     for (const [server, count] of [
       [A, 1],
       [B, 1],
@@ -69,6 +69,34 @@ forEachDatabase('what other servers have yet to be told', (test) => {
         Array.from({ length: count }, () => edu),
       )
     }
+  })
+
+  test('of a topic the newest EDU waits, behind what came before it; others all wait', async (open) => {
+    const store = await open()
+    const edu = (n: number) => ({ edu_type: 'x', content: { n } })
+    const about = (topic: string, n: number, ...servers: ServerName[]) =>
+      store.write((tx) => tx.outbound.queueLatest(new Set(servers), { topic, edu: edu(n) }))
+    const plain = (n: number) => store.write((tx) => tx.outbound.queueEdu(A, edu(n)))
+    const queued = async (server: ServerName) =>
+      (await store.read((tx) => tx.outbound.edus(server, 99))).map((one) => one.edu['content'])
+    await plain(1)
+    await about('t', 2, A, B)
+    await about('u', 3, A)
+    const [, sent, kept] = await store.read((tx) => tx.outbound.edus(A, 9))
+    await plain(1)
+    await about('t', 4, A, C)
+    assert.deepEqual(await queued(A), [{ n: 1 }, { n: 3 }, { n: 1 }, { n: 4 }])
+    assert.deepEqual([await queued(B), await queued(C)], [[{ n: 2 }], [{ n: 4 }]])
+    // Whoever has sent the one that is superseded knows so, and doesn't drop the newer one for it.
+    assert.deepEqual(await store.read((tx) => tx.outbound.edusOf([kept!.id, sent!.id])), [kept])
+    await store.write((tx) => tx.outbound.dropEdus([sent!.id]))
+    assert.deepEqual((await queued(A)).at(-1), { n: 4 })
+    await store.write(async (tx) => tx.outbound.dropEdus((await tx.outbound.edus(A, 9)).map(({ id }) => id)))
+    // No id comes twice, though the newest row was dropped.
+    await about('t', 5, A)
+    await about('t', 6, A)
+    assert.deepEqual(await queued(A), [{ n: 6 }])
+    assert.ok((await store.read((tx) => tx.outbound.edus(A, 1)))[0]!.id > sent!.id)
   })
 
   test('who is behind is told by name, in pages', async (open) => {

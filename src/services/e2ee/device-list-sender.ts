@@ -1,10 +1,11 @@
 import { type ServerName, serverOf, type UserId } from '#core/ids.ts'
-import type { JsonObject } from '#core/json/value.ts'
 import { type DeviceListEdus, edusOf, introductionOf } from '#services/e2ee/device-list-edus.ts'
 import { LogFollowing } from '#services/log-following.ts'
 import { Pacer } from '#services/pacer.ts'
 import type { ReadTx, Store } from '#store/store.ts'
+import type { DeviceListChange } from '#store/types/devices.ts'
 import type { LogEntry } from '#store/types/log.ts'
+import type { LatestEdu } from '#store/types/outbound.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
 import type { UserNid } from '#store/types/users.ts'
 
@@ -25,7 +26,7 @@ type Deps = {
 }
 
 /** EDUs and whom they are for. */
-type Mail = { readonly edus: readonly JsonObject[]; readonly servers: ReadonlySet<ServerName> }
+type Mail = { readonly edus: readonly LatestEdu[]; readonly servers: ReadonlySet<ServerName> }
 
 /**
  * Tells other servers of changes of local users' device lists and cross-signing keys: those that share a room with the
@@ -64,7 +65,7 @@ export class DeviceListSender {
     if (mail.length > 0 || upTo - this.#written >= ENTRIES_UNWRITTEN_MAX) {
       await store.write(async (tx) => {
         for (const { edus, servers } of mail) {
-          for (const edu of edus) await tx.outbound.queueEduForAll(servers, edu)
+          for (const edu of edus) await tx.outbound.queueLatest(servers, edu)
         }
         await tx.log.setFollowerPosition(DEVICE_LIST_FOLLOWER, upTo)
       })
@@ -87,11 +88,11 @@ export class DeviceListSender {
     const changes = await tx.devices.ownListChanges(from, upTo, ENTRIES_PER_LOOK_MAX)
     const userIds = await tx.users.userIds([...new Set(changes.map(({ userNid }) => userNid))])
     const mail: Mail[] = []
-    for (const change of changes) {
+    for (const { change, since } of latestOfEach(changes)) {
       const userId = userIds.get(change.userNid)
       const servers = this.#others(await tx.sharing.serversWithUser(change.userNid))
       if (userId === undefined || servers.size === 0) continue
-      mail.push({ edus: await edusOf(this.#edus(tx), change, userId), servers })
+      mail.push({ edus: await edusOf(this.#edus(tx), change, userId, since), servers })
     }
     return mail
   }
@@ -140,4 +141,24 @@ export class DeviceListSender {
 
 async function localMembers(tx: ReadTx, room: RoomNid): Promise<UserId[]> {
   return [...(await tx.users.userIds(await tx.sharing.localMembers(room))).values()]
+}
+
+/**
+ * The last change of each device, and of each user's keys. `since` is the position of the first device change after the
+ * one of that user that comes before it here, so that nothing seems to be missing in between.
+ */
+function latestOfEach(changes: readonly DeviceListChange[]): { change: DeviceListChange; since: number }[] {
+  const nameOf = ({ userNid, deviceId }: DeviceListChange) => `${userNid} ${deviceId ?? ''}`
+  const last = new Map(changes.map((change) => [nameOf(change), change]))
+  const begun = new Map<UserNid, number>()
+  const latest: { change: DeviceListChange; since: number }[] = []
+  for (const change of changes) {
+    const { userNid, deviceId, position } = change
+    const since = begun.get(userNid) ?? position
+    if (deviceId !== null) begun.set(userNid, since)
+    if (last.get(nameOf(change)) !== change) continue
+    latest.push({ change, since })
+    if (deviceId !== null) begun.delete(userNid)
+  }
+  return latest
 }

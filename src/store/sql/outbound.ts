@@ -4,7 +4,7 @@ import { integerList, textList } from '#store/sql/connection.ts'
 import { deleteFrom, insertInto, RowBatch } from '#store/sql/row-batch.ts'
 import type { Sql } from '#store/sql/sql.ts'
 import type { EventNid } from '#store/types/events.ts'
-import type { MissedEvent, OutboundStore } from '#store/types/outbound.ts'
+import type { MissedEvent, OutboundStore, QueuedEdu } from '#store/types/outbound.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
 
 const MISSED = insertInto(
@@ -31,6 +31,9 @@ export function outboundStore(sql: Sql): OutboundStore {
   const edus = sql.prepare((db, p: { server: string; limit: number }) =>
     db.selectFrom('queued_edus').select(['id', 'edu']).where('server', '=', p.server).orderBy('id').limit(p.limit),
   )
+  const edusOf = sql.prepare((db, p: { ids: string }) =>
+    db.selectFrom('queued_edus').select(['id', 'edu']).where('id', 'in', sql.integers(p.ids)).orderBy('id'),
+  )
   const eduCount = sql.prepare((db, p: { server: string }) =>
     db
       .selectFrom('queued_edus')
@@ -38,11 +41,13 @@ export function outboundStore(sql: Sql): OutboundStore {
       .where('server', '=', p.server),
   )
   const queueEdu = sql.prepare((db, p: { server: string; edu: string }) =>
-    db.insertInto('queued_edus').values({ server: p.server, edu: p.edu }),
+    db.insertInto('queued_edus').values({ server: p.server, topic: null, edu: p.edu }),
   )
   const dropEdus = sql.prepare((db, p: { ids: string }) =>
     db.deleteFrom('queued_edus').where('id', 'in', sql.integers(p.ids)),
   )
+
+  const each = sql.dialect === 'sqlite' ? 'json_each(?) AS s' : 'json_array_elements_text(?::json) AS s (value)'
 
   return {
     async missed(destination, limit) {
@@ -59,8 +64,11 @@ export function outboundStore(sql: Sql): OutboundStore {
     },
 
     async edus(destination, limit) {
-      const rows = await edus.all({ server: destination, limit })
-      return rows.map(({ id, edu }) => ({ id, edu: JSON.parse(edu) as JsonObject }))
+      return (await edus.all({ server: destination, limit })).map(queuedEdu)
+    },
+
+    async edusOf(ids) {
+      return (await edusOf.all({ ids: integerList(ids) })).map(queuedEdu)
     },
 
     async eduCount(destination) {
@@ -85,11 +93,17 @@ export function outboundStore(sql: Sql): OutboundStore {
       await queueEdu.run({ server: destination, edu: JSON.stringify(edu) })
     },
 
-    async queueEduForAll(destinations, edu) {
-      const each = sql.dialect === 'sqlite' ? 'json_each(?) AS s' : 'json_array_elements_text(?::json) AS s (value)'
-      await sql.run(`INSERT INTO queued_edus (edu, server) SELECT ?, s.value FROM ${each}`, [
+    async queueLatest(destinations, { topic, edu }) {
+      const servers = textList(destinations)
+      // A new row, not the old one changed: whoever has sent that one will drop it.
+      await sql.run(`DELETE FROM queued_edus WHERE topic = ? AND server IN (SELECT s.value FROM ${each})`, [
+        topic,
+        servers,
+      ])
+      await sql.run(`INSERT INTO queued_edus (topic, edu, server) SELECT ?, ?, s.value FROM ${each}`, [
+        topic,
         JSON.stringify(edu),
-        textList(destinations),
+        servers,
       ])
     },
 
@@ -97,6 +111,10 @@ export function outboundStore(sql: Sql): OutboundStore {
       await dropEdus.run({ ids: integerList(ids) })
     },
   }
+}
+
+function queuedEdu({ id, edu }: { id: number; edu: string }): QueuedEdu {
+  return { id, edu: JSON.parse(edu) as JsonObject }
 }
 
 /** No row may come twice in one statement. */

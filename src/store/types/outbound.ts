@@ -14,6 +14,9 @@ export type MissedEvent = {
 
 export type QueuedEdu = { readonly id: number; readonly edu: JsonObject }
 
+/** An EDU after which earlier ones of its topic say nothing that matters. */
+export type LatestEdu = { readonly topic: string; readonly edu: JsonObject }
+
 export interface OutboundReader {
   /** What a server missed, one event a room, in order of position; at most `limit`. */
   missed(destination: ServerName, limit: number): Promise<MissedEvent[]>
@@ -21,6 +24,8 @@ export interface OutboundReader {
   behind(limit: number, after?: ServerName): Promise<ServerName[]>
   /** The oldest EDUs queued for a server, in order, at most `limit`. */
   edus(destination: ServerName, limit: number): Promise<QueuedEdu[]>
+  /** Those of these EDUs that are still queued, in order. */
+  edusOf(ids: readonly number[]): Promise<QueuedEdu[]>
   eduCount(destination: ServerName): Promise<number>
 }
 
@@ -35,7 +40,7 @@ export interface OutboundStore extends OutboundReader {
   dropMissed(events: readonly MissedEvent[]): Promise<void>
   /** Queues an EDU that must arrive, even after a restart. */
   queueEdu(destination: ServerName, edu: JsonObject): Promise<void>
-  /** The same for many servers. */
-  queueEduForAll(destinations: Iterable<ServerName>, edu: JsonObject): Promise<void>
+  /** Queues an EDU for many servers, and for each drops what it was to be told of the same topic before. */
+  queueLatest(destinations: ReadonlySet<ServerName>, latest: LatestEdu): Promise<void>
   dropEdus(ids: readonly number[]): Promise<void>
 }

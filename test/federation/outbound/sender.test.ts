@@ -394,6 +394,31 @@ describe('EDUs', () => {
     )
   })
 
+  it('that came after a lost answer wait for the next transaction, though one of the lost ones is superseded', async () => {
+    await using world = await senderWorld()
+    const about = async (topic: string, n: number) => {
+      const edu = { edu_type: 'm.device_list_update', content: { n } }
+      await world.store.write((tx) => tx.outbound.queueLatest(new Set([A]), { topic, edu }))
+      world.sender.eduQueued(A)
+      await world.settled()
+    }
+    const bodies: (string | null)[] = []
+    let reply: WireReply = { outcome: 'timed out' }
+    world.peer(A).reply = ({ body }) => {
+      bodies.push(body)
+      return reply
+    }
+    await about('t', 1)
+    await about('u', 2)
+    await about('t', 3)
+    reply = OK
+    world.time.advance(RETRY.baseMs)
+    await world.settled()
+    const sent = bodies.map((body) => (JSON.parse(body ?? '').edus ?? []).map((edu: JsonObject) => edu['content']))
+    assert.deepEqual(sent, [[{ n: 1 }], [{ n: 2 }, { n: 3 }]])
+    assert.equal(await world.store.read((tx) => tx.outbound.eduCount(A)), 0)
+  })
+
   it('tell who types, again while it lasts, and when it ends; not of others, nor to who is down', async () => {
     await using world = await senderWorld()
     const room = await roomWith(world, A, B)

@@ -217,10 +217,9 @@ export class Destination {
     const { serverName, clock, newTxnId } = this.#deps
     const again = this.#unacknowledged
     const events = again?.events ?? (await this.#nextEvents())
-    const eduLimit =
-      again?.eduIds.length ?? (this.#oneByOne && events.length > 0 ? 0 : this.#limit(TRANSACTION_EDUS_MAX))
+    const eduLimit = this.#oneByOne && events.length > 0 ? 0 : this.#limit(TRANSACTION_EDUS_MAX)
     const pdus = await this.#deps.pdus.of(events)
-    const queued = this.#hasQueuedEdus && eduLimit > 0 ? await this.#queuedEdus(eduLimit) : []
+    const queued = again === null ? await this.#queuedEdus(eduLimit) : await this.#queuedAgain(again.eduIds)
     const fresh = again === null && !this.#oneByOne ? this.edus.take(TRANSACTION_EDUS_MAX - queued.length, clock()) : []
     const edus = [...queued.map(({ edu }) => edu), ...fresh]
     const transaction = transactionOf(serverName, clock(), pdus.filter(isJsonObject), edus)
@@ -235,6 +234,7 @@ export class Destination {
   }
 
   async #queuedEdus(limit: number): Promise<readonly QueuedEdu[]> {
+    if (!this.#hasQueuedEdus || limit === 0) return []
     // One that is queued while these are being read sets it again.
     this.#hasQueuedEdus = false
     let mayBeMore = true
@@ -245,6 +245,14 @@ export class Destination {
     } finally {
       this.#hasQueuedEdus ||= mayBeMore
     }
+  }
+
+  /**
+   * What a transaction held, but for what has been superseded since. Nothing that came later takes its place: a server
+   * that has the transaction looks at it no more.
+   */
+  async #queuedAgain(ids: readonly number[]): Promise<readonly QueuedEdu[]> {
+    return ids.length === 0 ? [] : this.#deps.store.read((tx) => tx.outbound.edusOf(ids))
   }
 
   /** The oldest in memory; for one that is behind, the newest events of the rooms that waited longest. */

@@ -12,7 +12,9 @@ export const outboundTables: DomainTables = (d) => [
   `CREATE TABLE queued_edus (
     id ${d.identity},
     server ${d.text} NOT NULL,
+    topic ${d.text},
     edu ${d.text} NOT NULL
   )${d.rows}`,
   'CREATE INDEX queued_edus_server ON queued_edus (server, id)',
+  'CREATE INDEX queued_edus_topic ON queued_edus (topic, server) WHERE topic IS NOT NULL',
 ]

@@ -7,10 +7,11 @@ export interface OutboundTables {
     event_nid: number
     position: number
   }
-  /** `edu` is JSON. */
+  /** `edu` is JSON. Each server has the newest of a topic; without one, all. */
   queued_edus: {
     id: Generated<number>
     server: string
+    topic: string | null
     edu: string
   }
 }
