@@ -28,7 +28,7 @@ export function inboundStore(sql: Sql): InboundStore {
       return row === undefined ? null : (JSON.parse(row.response) as JsonObject)
     },
 
-    async staged(limit, { roomId, afterId } = {}) {
+    async staged(limit, { roomId, origin, afterId } = {}) {
       let page = sql.db
         .selectFrom('staged_pdus')
         .selectAll()
@@ -36,6 +36,7 @@ export function inboundStore(sql: Sql): InboundStore {
         .orderBy('id')
         .limit(limit)
       if (roomId !== undefined) page = page.where('room_id', '=', roomId)
+      if (origin !== undefined) page = page.where('origin', '=', origin)
       return (await page.execute()).map((row) => ({
         id: row.id,
         roomId: row.room_id as RoomId,

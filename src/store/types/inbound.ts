@@ -16,8 +16,11 @@ export type StagedPdu = {
 export interface InboundReader {
   /** The answer that a transaction of another server got; null for a new one. */
   transaction(origin: ServerName, txnId: string): Promise<JsonObject | null>
-  /** Staged events of all rooms, or of one, oldest first, at most `limit`, those after an id. */
-  staged(limit: number, from?: { readonly roomId?: RoomId; readonly afterId?: number }): Promise<StagedPdu[]>
+  /** Staged events of all rooms, or of one, or of one origin, oldest first, at most `limit`, those after an id. */
+  staged(
+    limit: number,
+    from?: { readonly roomId?: RoomId; readonly origin?: ServerName; readonly afterId?: number },
+  ): Promise<StagedPdu[]>
   /** How many events are staged, of one origin or of all. */
   stagedCount(origin?: ServerName): Promise<number>
 }

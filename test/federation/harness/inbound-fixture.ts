@@ -21,7 +21,7 @@ export const ALICE = `@alice:${HERE}` as UserId
 export const signHere = signerFromSeed(HERE, 'a', new Uint8Array(32).fill(7))
 
 /** What another server answers, by the path's last fixed part: `event`, `state_ids`, …; null fails. */
-export type Answers = (what: string, request: FederationRequest) => JsonValue | null
+export type Answers = (what: string, request: FederationRequest) => JsonValue | null | Promise<JsonValue | null>
 
 export type InboundFixture = AsyncDisposable & {
   readonly rooms: RoomFixture
@@ -45,7 +45,7 @@ export async function inboundFixture(): Promise<InboundFixture> {
     async request(request: FederationRequest): Promise<FederationReply> {
       const what = request.uri.split('/')[4] ?? ''
       asked.push(`${what} ${request.destination}`)
-      const json = fixture.answers(what, request)
+      const json = await fixture.answers(what, request)
       if (json === null) return { outcome: 'unreachable', reason: 'test' }
       return { outcome: 'answered', status: 200, json, bytes: Buffer.of() }
     },

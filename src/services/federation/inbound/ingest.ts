@@ -228,7 +228,7 @@ export class Ingest {
       )
       return true
     })
-    if (isStaged) this.#staged.added(roomId)
+    if (isStaged) this.#staged.added(roomId, origin)
     else for (const eventId of eventIds) answers.set(eventId, { error: 'Too many events wait for others' })
   }
 

@@ -5,8 +5,10 @@ import type { Timers } from '#services/timers.ts'
 import type { Store } from '#store/store.ts'
 import type { StagedPdu } from '#store/types/inbound.ts'
 
-/** Rooms in which staged events are worked on at one time. */
-const ROOMS_AT_ONCE_MAX = 10
+/** What is worked on at one time: the staged events of one server in one room each. */
+export const STAGED_AT_ONCE_MAX = 10
+/** Of one server. */
+export const STAGED_AT_ONCE_PER_ORIGIN_MAX = 4
 /** Staged events that are read at once. */
 const READ_PDUS_MAX = 50
 /** Staged events of one server; further ones are refused, as they can be had again later. */
@@ -28,23 +30,31 @@ type Deps = {
   readonly judge: (pdu: JsonObject, staged: StagedPdu, mayAsk: boolean) => Promise<boolean>
 }
 
-type Retry = { readonly attempts: number; readonly nextTs: number }
+/** The staged events of one server in one room. */
+type Lane = {
+  readonly roomId: RoomId
+  readonly origin: ServerName
+  state: 'resting' | 'waiting' | 'working'
+  /** There is news for what is being worked on. */
+  isWantedAgain: boolean
+  /** Rounds in vain, and when the next one may ask others again. */
+  attempts: number
+  nextTs: number
+  cancelTimer: () => void
+}
 
 /**
- * Events that were taken over from other servers but lack others: kept on disk, and worked on room by room, in the order
- * in which they came. What can't be judged waits, longer from time to time, and holds up neither other rooms nor what
- * other servers sent for the same room.
+ * Events that were taken over from other servers but lack others: kept on disk, and worked on in the order in which they
+ * came. What can't be judged waits, longer from time to time, and holds up neither other rooms nor what other servers
+ * sent for the same room.
  */
 export class StagedPdus {
   readonly #deps: Deps
-  /** Rooms that are worked on; true where there is news meanwhile. */
-  readonly #working = new Map<RoomId, boolean>()
-  readonly #waiting: RoomId[] = []
+  /** Those with staged events, by room. */
+  readonly #lanes = new Map<RoomId, Map<ServerName, Lane>>()
+  readonly #waiting: Lane[] = []
+  readonly #working = new Map<ServerName, number>()
   #active = 0
-  /** Rooms with staged events. */
-  readonly #rooms = new Set<RoomId>()
-  readonly #retries = new Map<string, Retry>()
-  readonly #timers = new Map<RoomId, () => void>()
   readonly #idle: (() => void)[] = []
   #isClosed = false
 
@@ -56,7 +66,7 @@ export class StagedPdus {
   async resume(): Promise<void> {
     for (let afterId = 0; ; ) {
       const staged = await this.#deps.store.read((tx) => tx.inbound.staged(READ_PDUS_MAX, { afterId }))
-      for (const { roomId } of staged) this.added(roomId)
+      for (const { roomId, origin } of staged) this.added(roomId, origin)
       const last = staged.at(-1)
       if (last === undefined) return
       afterId = last.id
@@ -64,106 +74,133 @@ export class StagedPdus {
   }
 
   /** Events of a room have been staged. */
-  added(roomId: RoomId): void {
-    this.#rooms.add(roomId)
-    this.#kick(roomId)
+  added(roomId: RoomId, origin: ServerName): void {
+    const lanes = this.#lanes.get(roomId) ?? new Map<ServerName, Lane>()
+    this.#lanes.set(roomId, lanes)
+    const lane = lanes.get(origin) ?? newLane(roomId, origin)
+    lanes.set(origin, lane)
+    this.#kick(lane)
   }
 
   /** The room has got an event that staged ones may have waited for. */
   arrived(roomId: RoomId): void {
-    if (this.#rooms.has(roomId)) this.#kick(roomId)
+    for (const lane of this.#lanes.get(roomId)?.values() ?? []) this.#kick(lane)
   }
 
   /** Resolves when nothing is under way; what waits for its time is left. */
   async idle(): Promise<void> {
-    if (this.#working.size > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
+    if (this.#active + this.#waiting.length > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
   }
 
   /** Ends all waiting, and resolves when nothing is under way. */
   async close(): Promise<void> {
     this.#isClosed = true
     this.#waiting.length = 0
-    for (const cancel of this.#timers.values()) cancel()
-    for (const roomId of [...this.#working.keys()]) this.#working.set(roomId, false)
+    for (const lanes of this.#lanes.values()) for (const { cancelTimer } of lanes.values()) cancelTimer()
     if (this.#active > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
   }
 
-  #kick(roomId: RoomId): void {
+  #kick(lane: Lane): void {
     if (this.#isClosed) return
-    if (this.#working.has(roomId)) this.#working.set(roomId, true)
-    else {
-      this.#working.set(roomId, false)
-      this.#waiting.push(roomId)
-      this.#next()
-    }
+    if (lane.state === 'working') lane.isWantedAgain = true
+    if (lane.state !== 'resting') return
+    lane.state = 'waiting'
+    this.#waiting.push(lane)
+    this.#next()
   }
 
   #next(): void {
-    while (this.#active < ROOMS_AT_ONCE_MAX) {
-      const roomId = this.#waiting.shift()
-      if (roomId === undefined) break
-      this.#active += 1
-      void this.#work(roomId)
+    while (this.#active < STAGED_AT_ONCE_MAX) {
+      const index = this.#waiting.findIndex(({ origin }) => this.#workingFor(origin) < STAGED_AT_ONCE_PER_ORIGIN_MAX)
+      const [lane] = index < 0 ? [] : this.#waiting.splice(index, 1)
+      if (lane === undefined) break
+      lane.state = 'working'
+      this.#count(lane.origin, 1)
+      void this.#work(lane)
         .catch(this.#deps.onError)
         .finally(() => {
-          this.#active -= 1
-          const again = this.#working.get(roomId) === true
-          this.#working.delete(roomId)
-          if (again) this.#kick(roomId)
+          this.#count(lane.origin, -1)
+          lane.state = 'resting'
+          if (lane.isWantedAgain) this.#kick(lane)
           this.#next()
           if (this.#active === 0) for (const resolve of this.#idle.splice(0)) resolve()
         })
     }
   }
 
-  async #work(roomId: RoomId): Promise<void> {
-    /** Servers that could not help in this round: what else they sent waits too. */
-    const failed = new Set<ServerName>()
+  #workingFor(origin: ServerName): number {
+    return this.#working.get(origin) ?? 0
+  }
+
+  #count(origin: ServerName, change: number): void {
+    this.#active += change
+    const count = this.#workingFor(origin) + change
+    if (count === 0) this.#working.delete(origin)
+    else this.#working.set(origin, count)
+  }
+
+  async #work(lane: Lane): Promise<void> {
+    const { roomId, origin } = lane
+    lane.isWantedAgain = false
+    /** The server could not help in this round: what else it sent waits too. */
+    let hasFailed = false
     let left = 0
     for (let afterId = 0; !this.#isClosed; ) {
-      const staged = await this.#deps.store.read((tx) => tx.inbound.staged(READ_PDUS_MAX, { roomId, afterId }))
+      const staged = await this.#deps.store.read((tx) => tx.inbound.staged(READ_PDUS_MAX, { roomId, origin, afterId }))
       for (const pdu of staged) {
         if (this.#isClosed) return
-        if (!(await this.#judge(pdu, failed))) left += 1
+        const mayAsk: boolean = !hasFailed && lane.nextTs <= this.#deps.clock()
+        if (await this.#judge(lane, pdu, mayAsk)) continue
+        left += 1
+        hasFailed ||= mayAsk
       }
       const last = staged.at(-1)
       if (last === undefined) break
       afterId = last.id
     }
-    if (left === 0) this.#rooms.delete(roomId)
+    if (left === 0 && !lane.isWantedAgain) this.#forget(lane)
   }
 
   /** False where the event stays staged. */
-  async #judge(staged: StagedPdu, failed: Set<ServerName>): Promise<boolean> {
+  async #judge(lane: Lane, staged: StagedPdu, mayAsk: boolean): Promise<boolean> {
     const { store, clock, judge } = this.#deps
-    const { id, roomId, origin } = staged
-    const key = `${roomId} ${origin}`
-    const retry = this.#retries.get(key)
-    const mayAsk = !failed.has(origin) && (retry === undefined || retry.nextTs <= clock())
     const json = readStaged(staged.json)
     const isDone = json === null || (await judge(json, staged, mayAsk))
     if (isDone || clock() - staged.receivedTs > STAGED_AGE_MS_MAX) {
-      if (isDone && mayAsk) this.#retries.delete(key)
-      await store.write((tx) => tx.inbound.unstage([id]))
+      if (isDone && mayAsk) lane.attempts = 0
+      await store.write((tx) => tx.inbound.unstage([staged.id]))
       return true
     }
-    if (mayAsk) {
-      failed.add(origin)
-      this.#wait(roomId, key, retry?.attempts ?? 0)
-    }
+    if (mayAsk) this.#wait(lane)
     return false
   }
 
-  #wait(roomId: RoomId, key: string, attempts: number): void {
+  #wait(lane: Lane): void {
     const { clock, timers, retry } = this.#deps
-    const delay = Math.min(retry.baseMs * 2 ** attempts, retry.maxMs)
-    this.#retries.set(key, { attempts: attempts + 1, nextTs: clock() + delay })
-    this.#timers.get(roomId)?.()
-    if (!this.#isClosed)
-      this.#timers.set(
-        roomId,
-        timers.after(delay, () => this.#kick(roomId)),
-      )
+    const delay = Math.min(retry.baseMs * 2 ** lane.attempts, retry.maxMs)
+    lane.attempts += 1
+    lane.nextTs = clock() + delay
+    lane.cancelTimer()
+    if (!this.#isClosed) lane.cancelTimer = timers.after(delay, () => this.#kick(lane))
+  }
+
+  #forget({ roomId, origin, cancelTimer }: Lane): void {
+    cancelTimer()
+    const lanes = this.#lanes.get(roomId)
+    lanes?.delete(origin)
+    if (lanes?.size === 0) this.#lanes.delete(roomId)
+  }
+}
+
+function newLane(roomId: RoomId, origin: ServerName): Lane {
+  return {
+    roomId,
+    origin,
+    state: 'resting',
+    isWantedAgain: false,
+    attempts: 0,
+    nextTs: 0,
+    cancelTimer: () => {},
   }
 }
 
