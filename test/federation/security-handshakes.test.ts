@@ -52,6 +52,17 @@ function sendInvite(
   return evil.put(hearth, uri, body)
 }
 
+/** The same in the old form. */
+function sendOldInvite(
+  remote: RemoteRoom,
+  { eventId, json }: { readonly eventId: string; readonly json: JsonObject },
+  _more: JsonObject = {},
+  path: { roomId?: string; eventId?: string } = {},
+): Promise<Reply> {
+  const uri = `${FEDERATION}/v1/invite/${e(path.roomId ?? remote.roomId)}/${e(path.eventId ?? eventId)}`
+  return scene.evil.put(scene.hearth, uri, { ...json, unsigned: { invite_room_state: stripped(remote) } } as JsonValue)
+}
+
 function invitingRoom(version = '11'): RemoteRoom {
   const remote = new RemoteRoom(version, scene.evil.user('mallory'), scene.evil.signer, 'invite')
   serveRoom(scene.evil, remote)
@@ -122,7 +133,10 @@ function act(action: 'join' | 'knock' | 'leave', roomId: string) {
 }
 
 describe('S2: an invite is signed only if it is one of our user by the server that sends it', () => {
-  const isSigned = ({ body }: Reply) => body?.event?.signatures?.['hearth.example'] !== undefined
+  const isSigned = ({ body }: Reply) => {
+    const { event } = (Array.isArray(body) ? body[1] : body) ?? {}
+    return event?.signatures?.['hearth.example'] !== undefined
+  }
 
   for (const version of ['1', '6', '11', '12']) {
     it(`an honest invite in version ${version}`, async () => {
@@ -133,35 +147,51 @@ describe('S2: an invite is signed only if it is one of our user by the server th
     })
   }
 
-  const refused = (name: string, send: (remote: RemoteRoom) => Promise<Reply>) =>
-    it(name, async () => {
-      const reply = await send(invitingRoom())
-      assert.ok(reply.status === 400 || reply.status === 403, `${reply.status} ${JSON.stringify(reply.body)}`)
-      assert.ok(!isSigned(reply))
-    })
-  const alice = '@alice:hearth.example'
+  it('an honest invite in the old form', async () => {
+    const remote = invitingRoom('1')
+    const reply = await sendOldInvite(remote, inviteOf(remote, scene.alice.userId))
+    assert.equal(reply.status, 200, JSON.stringify(reply.body))
+    assert.ok(isSigned(reply))
+  })
 
-  refused('of another type', (remote) => {
-    return sendInvite(remote, inviteOf(remote, alice, { type: 'm.room.power_levels' }))
+  const alice = '@alice:hearth.example'
+  const refused = (name: string, attempt: (remote: RemoteRoom, send: typeof sendInvite) => Promise<Reply>) => {
+    for (const [form, version, send] of [
+      ['', '11', sendInvite],
+      [', in the old form', '1', sendOldInvite],
+    ] as const) {
+      it(`${name}${form}`, async () => {
+        const reply = await attempt(invitingRoom(version), send)
+        assert.ok(reply.status === 400 || reply.status === 403, `${reply.status} ${JSON.stringify(reply.body)}`)
+        assert.ok(!isSigned(reply))
+      })
+    }
+  }
+
+  refused('of another type', (remote, send) => {
+    return send(remote, inviteOf(remote, alice, { type: 'm.room.power_levels' }))
   })
-  refused('with another membership', (remote) => {
-    return sendInvite(remote, inviteOf(remote, alice, { content: { membership: 'join' } }))
+  refused('with another membership', (remote, send) => {
+    return send(remote, inviteOf(remote, alice, { content: { membership: 'join' } }))
   })
-  refused("of somebody else's user", (remote) => sendInvite(remote, inviteOf(remote, '@x:other.example')))
-  refused("by somebody else's user", (remote) => {
-    return sendInvite(remote, inviteOf(remote, alice, { sender: '@x:other.example' }, scene.other.signer))
+  refused("of somebody else's user", (remote, send) => send(remote, inviteOf(remote, '@x:other.example')))
+  refused("by somebody else's user", (remote, send) => {
+    return send(remote, inviteOf(remote, alice, { sender: '@x:other.example' }, scene.other.signer))
   })
-  refused('S3: for another room', (remote) => {
-    return sendInvite(remote, inviteOf(remote, alice), {}, { roomId: '!other:evil.example' })
+  refused('S3: for another room', (remote, send) => {
+    return send(remote, inviteOf(remote, alice), {}, { roomId: '!other:evil.example' })
   })
-  refused('S3: under another event id', (remote) => {
-    return sendInvite(remote, inviteOf(remote, alice), {}, { eventId: `$${'x'.repeat(43)}` })
+  refused('S3: under another event id', (remote, send) => {
+    const eventId = remote.rules.version === '1' ? '$another:evil.example' : `$${'x'.repeat(43)}`
+    return send(remote, inviteOf(remote, alice), {}, { eventId })
   })
-  refused('S4: signed with a key that is not published', (remote) => {
-    return sendInvite(remote, inviteOf(remote, alice, {}, forgerOf('evil.example')))
+  refused('S4: signed with a key that is not published', (remote, send) => {
+    return send(remote, inviteOf(remote, alice, {}, forgerOf('evil.example')))
   })
-  refused('of a room version that does not exist', (remote) => {
-    return sendInvite(remote, inviteOf(remote, alice), { room_version: 'org.example.99' })
+  it('of a room version that does not exist', async () => {
+    const remote = invitingRoom()
+    const reply = await sendInvite(remote, inviteOf(remote, alice), { room_version: 'org.example.99' })
+    assert.deepEqual([reply.status, reply.body.errcode], [400, 'M_INCOMPATIBLE_ROOM_VERSION'])
   })
 })
 
@@ -274,7 +304,11 @@ describe('S3, S4: what is sent to join, knock or leave is what the path and the 
 
   type Change = { json?: JsonObject; signer?: 'forger' | 'other'; roomId?: string; eventId?: string }
 
-  async function attempt(action: 'join' | 'knock' | 'leave', { json, signer, ...path }: Change): Promise<Reply> {
+  async function attempt(
+    action: 'join' | 'knock' | 'leave',
+    version: string,
+    { json, signer, ...path }: Change,
+  ): Promise<Reply> {
     const { evil, other, hearth } = scene
     const roomId = await ownRoom(action === 'knock' ? 'knock' : 'public')
     const userId = evil.user('mallory')
@@ -283,7 +317,6 @@ describe('S3, S4: what is sent to join, knock or leave is what the path and the 
     const by = signer === 'forger' ? forgerOf('evil.example') : signer === 'other' ? other.signer : evil.signer
     const event = hashAndSignEvent(unsigned, rules, by)
     const eventId = path.eventId ?? viewId(event)
-    const version = action === 'knock' ? 'v1' : 'v2'
     const uri = `${FEDERATION}/${version}/send_${action}/${e(path.roomId ?? roomId)}/${e(eventId)}`
     return evil.put(hearth, uri, event)
   }
@@ -297,9 +330,15 @@ describe('S3, S4: what is sent to join, knock or leave is what the path and the 
     return eventIdOf(json, rules)
   }
 
-  for (const action of ['join', 'knock', 'leave'] as const) {
-    it(`${action}: as it should be`, async () => {
-      const reply = await attempt(action, {})
+  for (const [action, version] of [
+    ['join', 'v2'],
+    ['join', 'v1'],
+    ['knock', 'v1'],
+    ['leave', 'v2'],
+    ['leave', 'v1'],
+  ] as const) {
+    it(`${action} (${version}): as it should be`, async () => {
+      const reply = await attempt(action, version, {})
       assert.equal(reply.status, 200, JSON.stringify(reply.body))
     })
     for (const [name, change] of Object.entries<Change>({
@@ -316,8 +355,8 @@ describe('S3, S4: what is sent to join, knock or leave is what the path and the 
       'a signature by an unpublished key': { signer: 'forger' },
       'no signature of its server': { signer: 'other' },
     })) {
-      it(`${action}: ${name} is refused`, async () => {
-        const reply = await attempt(action, change)
+      it(`${action} (${version}): ${name} is refused`, async () => {
+        const reply = await attempt(action, version, change)
         assert.ok(reply.status >= 400 && reply.status < 500, `${reply.status} ${JSON.stringify(reply.body)}`)
       })
     }
