@@ -16,7 +16,7 @@ import type { RoomQueues } from '#services/rooms/room-queues.ts'
 import type { ReadTx, Store } from '#store/store.ts'
 import { type EventRow, type NewEvent, StaleHeadError } from '#store/types/events.ts'
 import type { Extremity, RoomRow } from '#store/types/rooms.ts'
-import type { StateId } from '#store/types/state.ts'
+import type { StateId, ToldState } from '#store/types/state.ts'
 
 /** Why an event is kept as rejected that may be none: it is judged again when it has what it lacked. */
 export const LACKS_AUTH_EVENTS = 'auth events are missing'
@@ -27,11 +27,8 @@ const RETRY_AFTER_MS = 1_000
 /** An event from elsewhere whose format, signatures and hash have been checked. */
 export type ReceivedEvent = {
   readonly event: Event
-  /**
-   * By what others say, the states after those events that it cites and that aren't here, or the state before it, which
-   * stands for all of these. They are resolved together with those that are known.
-   */
-  readonly told?: readonly StateId[]
+  /** By what others say, where it cites events that aren't here. States after these are resolved with the known ones. */
+  readonly told?: ToldState
 }
 
 export type Judgement =
@@ -154,15 +151,16 @@ export class ReceivedEvents {
     return verdict
   }
 
-  #stateBefore({ event, told = [] }: ReceivedEvent, { room, prev }: Cited): Promise<StateId> | StateId {
-    const states = [...prev.map(({ stateAfter }) => stateAfter), ...told]
+  #stateBefore({ event, told }: ReceivedEvent, { room, prev }: Cited): Promise<StateId> | StateId {
+    if (told !== undefined && 'before' in told) return told.before
+    const states = [...prev.map(({ stateAfter }) => stateAfter), ...(told?.after ?? [])]
     // Nothing comes before an event that cites none; only a create event may.
     if (states.length === 0) return 0 as StateId
     return stateBefore(this.#store, room.nid, event.rules, states)
   }
 
   /** Writes an event, with the current state that its room then has, and the redaction of it that came first. */
-  async #commit({ room, extremities, known }: Cited, { told = [] }: ReceivedEvent, event: NewEvent): Promise<void> {
+  async #commit({ room, extremities, known }: Cited, { told }: ReceivedEvent, event: NewEvent): Promise<void> {
     const currentState = await this.#currentState(room, extremities, event, known)
     await this.#store.write(async (tx) => {
       const { events } = await tx.events.append({
@@ -171,7 +169,9 @@ export class ReceivedEvents {
         events: [event],
         ...(currentState === null ? {} : { currentState }),
       })
-      if (room.partial !== null) await tx.rooms.putToldStates(room.nid, event.event.eventId, told)
+      if (room.partial !== null && told !== undefined) {
+        await tx.rooms.putToldState(room.nid, event.event.eventId, told)
+      }
       const placed = events[0]
       if (placed !== undefined && event.verdict !== 'rejected') await redactByEarlier(tx, event.event, placed.nid)
     })

@@ -34,7 +34,7 @@ export function roomStore(sql: Sql): RoomStore {
   // As a literal, so that it is seen to be the index's condition.
   const published = () => sql.db.selectFrom('rooms').where('published', '=', template.lit(1))
 
-  const told = () => sql.db.selectFrom('told_states').select('state_id').orderBy('state_id')
+  const told = () => sql.db.selectFrom('told_states').select(['state_id', 'is_before']).orderBy('state_id')
   const partial = () => sql.db.selectFrom('rooms').selectAll().where('partial', 'is not', null).orderBy('nid').execute()
 
   return {
@@ -99,9 +99,12 @@ export function roomStore(sql: Sql): RoomStore {
       return (await partial()).map(room)
     },
 
-    async toldStates(nid, eventId) {
+    async toldState(nid, eventId) {
       const rows = await told().where('room_nid', '=', nid).where('event_id', '=', eventId).execute()
-      return rows.map(({ state_id }) => state_id as StateId)
+      const states = rows.map(({ state_id }) => state_id as StateId)
+      const [first] = states
+      if (first === undefined) return null
+      return rows[0]?.is_before === 1 ? { before: first } : { after: states }
     },
 
     async create(roomId, version) {
@@ -127,9 +130,11 @@ export function roomStore(sql: Sql): RoomStore {
       if (state === null) await sql.run('DELETE FROM told_states WHERE room_nid = ?', [nid])
     },
 
-    async putToldStates(nid, eventId, states) {
+    async putToldState(nid, eventId, told) {
+      const [states, isBefore] = 'before' in told ? [[told.before], 1] : [told.after, 0]
       for (const state of new Set(states)) {
-        await sql.run('INSERT INTO told_states (room_nid, event_id, state_id) VALUES (?, ?, ?)', [nid, eventId, state])
+        const row = [nid, eventId, state, isBefore]
+        await sql.run('INSERT INTO told_states (room_nid, event_id, state_id, is_before) VALUES (?, ?, ?, ?)', row)
       }
     },
 

@@ -5,6 +5,11 @@ import type { RoomNid } from '#store/types/rooms.ts'
 declare const nid: unique symbol
 /** An immutable state of one room: a row of the state tree. 0 is the empty state. */
 export type StateId = number & { readonly [nid]: 'StateId' }
+/**
+ * What other servers said of the state at an event that cites what isn't here: the states after what is missing, or the
+ * state before the event itself, which stands for all that it cites.
+ */
+export type ToldState = { readonly after: readonly StateId[] } | { readonly before: StateId }
 /** The short number of a pair (type, state key). */
 export type StateKeyNid = number & { readonly [nid]: 'StateKeyNid' }
 

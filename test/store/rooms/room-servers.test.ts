@@ -79,12 +79,17 @@ forEachDatabase('servers in rooms', (test) => {
     const row = await store.read((tx) => tx.rooms.byNid(room.nid))
     assert.deepEqual([row?.partial, row?.version], [partial, '11'])
     assert.deepEqual(await store.read((tx) => tx.rooms.partialRooms()), [row])
-    const told = (eventId: string) => store.read((tx) => tx.rooms.toldStates(room.nid, eventId as EventId))
-    await store.write((tx) => tx.rooms.putToldStates(room.nid, '$late' as EventId, [7, 5, 7] as StateId[]))
-    assert.deepEqual([await told('$late'), await told('$other')], [[5, 7], []])
+    const told = (eventId: string) => store.read((tx) => tx.rooms.toldState(room.nid, eventId as EventId))
+    const after = { after: [5, 7] as StateId[] }
+    const before = { before: 9 as StateId }
+    await store.write(async (tx) => {
+      await tx.rooms.putToldState(room.nid, '$late' as EventId, after)
+      await tx.rooms.putToldState(room.nid, '$later' as EventId, before)
+    })
+    assert.deepEqual([await told('$late'), await told('$later'), await told('$other')], [after, before, null])
     await store.write((tx) => tx.rooms.setPartial(room.nid, null))
     assert.deepEqual(await store.read((tx) => tx.rooms.partialRooms()), [])
-    assert.deepEqual(await told('$late'), [])
+    assert.equal(await told('$late'), null)
     // Events are read by the rules of the corrected version.
     const event = room.event({ type: 'm.room.redaction', content: { redacts: '$x' } })
     await store.write((tx) => tx.events.addOutliers(room.nid, [{ event, verdict: 'accepted' }]))

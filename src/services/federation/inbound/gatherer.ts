@@ -17,7 +17,7 @@ import {
 import type { Store } from '#store/store.ts'
 import type { EventNid } from '#store/types/events.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
-import type { StateId } from '#store/types/state.ts'
+import type { StateId, ToldState } from '#store/types/state.ts'
 
 /** Requests for missing previous events, for one event; after them the state is asked for instead. */
 export const MISSING_EVENTS_ROUNDS_MAX = 10
@@ -157,7 +157,7 @@ export class Gatherer {
       if (judgement.auth.length > 0) {
         if (!(await this.authEvents(room, event, judgement.auth, sources, budget))) return judgement
       } else {
-        const told = await this.toldStates(room, event.eventId, judgement.prev, sources, budget)
+        const told = await this.toldState(room, event.eventId, judgement.prev, sources, budget)
         if (told === null) return judgement
         received = { event, told }
       }
@@ -237,13 +237,13 @@ export class Gatherer {
    * What stands for events that one cites and that aren't here: the states after them, as one of the servers says, or,
    * where these can't be had, the state before the citing event. null for nothing.
    */
-  async toldStates(
+  async toldState(
     room: InboundRoom,
     eventId: EventId,
     missing: readonly EventId[],
     sources: readonly ServerName[],
     budget: Pick<Budget, 'states'>,
-  ): Promise<StateId[] | null> {
+  ): Promise<ToldState | null> {
     const states: StateId[] = []
     // One request is kept back for the citing event's own state.
     if (missing.length < budget.states) {
@@ -252,10 +252,10 @@ export class Gatherer {
         if (state === null) break
         states.push(state)
       }
-      if (states.length === missing.length) return states
+      if (states.length === missing.length) return { after: states }
     }
     const before = await this.stateBefore(room, eventId, sources, budget)
-    return before === null ? null : [before]
+    return before === null ? null : { before }
   }
 
   async #stateAfter(

@@ -200,9 +200,10 @@ export class HistoryImport {
     if (placed.length < elsewhere.length) {
       const here = new Set(placed.map((row) => row.event.eventId))
       const missing = elsewhere.filter((id) => !here.has(id))
-      const told = await gatherer.toldStates(room, event.eventId, missing, [via], budget)
+      const told = await gatherer.toldState(room, event.eventId, missing, [via], budget)
       if (told === null) return null
-      states.push(...told)
+      if ('before' in told) return told.before
+      states.push(...told.after)
     }
     return stateBefore(store, room.nid, room.rules, states)
   }

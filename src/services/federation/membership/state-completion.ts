@@ -112,10 +112,7 @@ class Completion {
     const cited = (await this.#cited(row)).filter(
       ({ nid, position }) => position === null || position < from || this.#judged.has(nid),
     )
-    const isComplete = cited.length === row.event.prevEvents.length
-    const states = full === undefined ? cited.map(({ stateAfter }) => stateAfter) : [full]
-    if (!isComplete && full === undefined) states.push(...(await this.#told(row)))
-    const before = await this.#resolved(states)
+    const before = full ?? (await this.#resolved(await this.#statesBefore(row, cited)))
     if (full !== undefined) {
       // A stay begins: what an earlier one left is not where the room is now.
       this.#leaves.clear()
@@ -143,12 +140,16 @@ class Completion {
   }
 
   /**
-   * What other servers said of the state before an event that cites what isn't here. Without the state by which it was
-   * judged at first: where that lacks members, the rules may refuse those who joined before the room was closed.
+   * The states that resolve to the one before an event. Not the state by which it was judged at first, where others said
+   * what stands for the events that aren't here: that one lacks members, and where the room has been closed since, the
+   * rules drop those whom only some states have.
    */
-  async #told({ event, stateBefore }: EventRow): Promise<readonly StateId[]> {
-    const told = await this.#context.store.read((tx) => tx.rooms.toldStates(this.#room.nid, event.eventId))
-    return told.length === 0 ? [stateBefore] : told
+  async #statesBefore({ event, stateBefore }: EventRow, cited: readonly EventRow[]): Promise<readonly StateId[]> {
+    const known = cited.map(({ stateAfter }) => stateAfter)
+    if (known.length === event.prevEvents.length) return known
+    const told = await this.#context.store.read((tx) => tx.rooms.toldState(this.#room.nid, event.eventId))
+    if (told === null) return [...known, stateBefore]
+    return 'before' in told ? [told.before] : [...known, ...told.after]
   }
 
   #resolved(states: readonly StateId[]): Promise<StateId> {

@@ -40,6 +40,7 @@ export const roomsTables: DomainTables = (d) => [
     room_nid ${d.int} NOT NULL,
     event_id ${d.text} NOT NULL,
     state_id ${d.int} NOT NULL,
+    is_before ${d.int} NOT NULL,
     PRIMARY KEY (room_nid, event_id, state_id)
   )${d.clustered}`,
   `CREATE TABLE room_aliases (
