@@ -23,29 +23,33 @@ forEachDatabase('inbound', (test) => {
     assert.equal(await store.read((tx) => tx.inbound.transaction(A, '1')), null)
   })
 
-  test('staged events come out in order, of all rooms or of one', async (open) => {
+  test('staged events come out in order, of all rooms or of one, of all servers or of one', async (open) => {
     const store = await open()
     const [first, second] = await store.write((tx) => tx.inbound.stage(ROOM, A, ['{"n":1}', '{"n":"\\u0000"}']))
     const [third] = await store.write((tx) => tx.inbound.stage(OTHER, B, ['{"n":3}']))
+    const [fourth] = await store.write((tx) => tx.inbound.stage(ROOM, B, ['{"n":4}']))
     await store.read(async (tx) => {
       const staged = await tx.inbound.staged(9)
       assert.deepEqual(staged, [
         { id: first, roomId: ROOM, origin: A, json: '{"n":1}', receivedTs: NOW },
         { id: second, roomId: ROOM, origin: A, json: '{"n":"\\u0000"}', receivedTs: NOW },
         { id: third, roomId: OTHER, origin: B, json: '{"n":3}', receivedTs: NOW },
+        { id: fourth, roomId: ROOM, origin: B, json: '{"n":4}', receivedTs: NOW },
       ])
       const ids = async (...page: Parameters<typeof tx.inbound.staged>) =>
         (await tx.inbound.staged(...page)).map(({ id }) => id)
       assert.deepEqual(await ids(1), [first])
-      assert.deepEqual(await ids(9, { afterId: first! }), [second, third])
+      assert.deepEqual(await ids(9, { afterId: first! }), [second, third, fourth])
       assert.deepEqual(await ids(9, { roomId: OTHER }), [third])
-      assert.deepEqual(await ids(9, { roomId: ROOM, afterId: first! }), [second])
-      assert.deepEqual([await tx.inbound.stagedCount(), await tx.inbound.stagedCount(A)], [3, 2])
+      assert.deepEqual(await ids(9, { roomId: ROOM, afterId: first! }), [second, fourth])
+      assert.deepEqual(await ids(9, { roomId: ROOM, origin: A }), [first, second])
+      assert.deepEqual(await ids(9, { origin: B, afterId: third! }), [fourth])
+      assert.deepEqual([await tx.inbound.stagedCount(), await tx.inbound.stagedCount(A)], [4, 2])
     })
     await store.write((tx) => tx.inbound.unstage([first!, third!]))
     assert.deepEqual(
       (await store.read((tx) => tx.inbound.staged(9))).map(({ id }) => id),
-      [second],
+      [second, fourth],
     )
   })
 })
