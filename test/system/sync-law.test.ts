@@ -132,7 +132,7 @@ const FOUND: [{ clients: ReturnType<typeof sees>[]; actions: Action[] }][] = [
   [
     {
       clients: [sees(2)],
-      actions: [does('invite', 2, 1), does('leave', 2, 1), does('sync'), does('join', 2, 1)],
+      actions: [does('invite', 2, 1), does('sync'), does('leave', 2, 1), does('sync'), does('join', 2, 1)],
     },
   ],
 ]

@@ -16,6 +16,7 @@ import { openStore } from '#store/sql/open.ts'
 import type { Store } from '#store/store.ts'
 import { type ManualTime, manualTime } from '#test/harness/manual-time.ts'
 import { QUIET_LOG } from '#test/store/harness.ts'
+import { ALICE, RoomFixture } from '#test/store/rooms/room-fixture.ts'
 
 export const HERE = 'hearth.example' as ServerName
 export const RETRY = { baseMs: 600_000, maxMs: 7 * 24 * 3_600_000 }
@@ -211,3 +212,19 @@ export async function senderWorld(): Promise<SenderWorld> {
     },
   }
 }
+
+export const userOf = (server: ServerName) => `@user:${server}` as UserId
+
+/** A room of Alice's with a user of each of these servers. */
+export async function roomWith({ store }: SenderWorld, ...servers: ServerName[]): Promise<RoomFixture> {
+  const room = await RoomFixture.create(store)
+  const members = servers.map((server) => room.member(userOf(server), 'join'))
+  await room.append(store, [room.state('m.room.create', ''), room.member(ALICE, 'join'), ...members])
+  return room
+}
+
+export const say = (world: SenderWorld, room: RoomFixture, ...bodies: string[]) =>
+  room.append(
+    world.store,
+    bodies.map((body) => room.event({ content: { body } })),
+  )

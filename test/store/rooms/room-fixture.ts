@@ -2,7 +2,7 @@ import { buildEvent } from '#core/event/build-event.ts'
 import type { Event } from '#core/event/event.ts'
 import { referenceTo } from '#core/event/hash.ts'
 import { signerFromSeed } from '#core/event/sign.ts'
-import type { RoomId, UserId } from '#core/ids.ts'
+import { type RoomId, serverOf, type UserId } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
 import { ROOM_VERSIONS, type RoomVersionRules } from '#core/room-versions.ts'
 import type { Store, Tx } from '#store/store.ts'
@@ -13,7 +13,8 @@ export const ALICE = '@alice:hearth.example' as UserId
 export const BOB = '@bob:hearth.example' as UserId
 export const CAROL = '@carol:elsewhere.example' as UserId
 
-const SIGNER = signerFromSeed('hearth.example', 'a', new Uint8Array(32))
+/** Whose user makes an event, that server signs it. */
+const signerOf = (user: UserId) => signerFromSeed(serverOf(user), 'a', new Uint8Array(32))
 
 export type EventSpec = {
   readonly type?: string
@@ -73,7 +74,7 @@ export class RoomFixture {
       origin_server_ts: ts ?? 1_600_000_000_000 + ++count,
       ...(stateKey === undefined ? {} : { state_key: stateKey }),
     }
-    this.#latest = buildEvent(template, this.rules, SIGNER, () => `e${++count}`)
+    this.#latest = buildEvent(template, this.rules, signerOf(sender), () => `e${++count}`)
     return this.#latest
   }
 
