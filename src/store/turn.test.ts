@@ -55,6 +55,17 @@ describe('turns', () => {
     assert.equal(turns.get('c1'), turns.get('d1'), 'there was time left for d')
   })
 
+  it('are never the same for one who asks twice', async () => {
+    await Promise.all(
+      ['a', 'b'].map(async () => {
+        await nextTurn()
+        const first = turn
+        await nextTurn()
+        assert.notEqual(turn, first)
+      }),
+    )
+  })
+
   it('are left between the slices of a long computation, but only when they are over', async () => {
     const turns = new Set<number>()
     function* slices() {

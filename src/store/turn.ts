@@ -12,6 +12,8 @@ let began: number | null = null
 
 /** Those who wait for a turn, first come first. */
 const waiting: (() => void)[] = []
+/** In this turn or from the next one on. */
+let isLettingGo = false
 
 /** True when this turn has been used up: it is time to `await nextTurn()`. What several do in one turn counts together. */
 export function isTurnOver(): boolean {
@@ -30,11 +32,13 @@ export function beginTurn(): number {
   return began
 }
 
-/** Waits for a turn that has time left. Several who wait get theirs one after the other, not all in the same turn. */
+/** Waits for a later turn that has time left. Several who wait get it one after the other, not all in the same turn. */
 export function nextTurn(): Promise<void> {
   return new Promise((resolve) => {
     waiting.push(resolve)
-    setImmediate(letGo)
+    if (isLettingGo) return
+    isLettingGo = true
+    setImmediate(beginLettingGo)
   })
 }
 
@@ -49,8 +53,18 @@ export async function inSlices<Result>(slices: Slices<Result>): Promise<Result> 
   return step.value
 }
 
-function letGo(): void {
-  // Whoever was let go before, in the same turn, may have used it up.
-  if (isTurnOver()) setImmediate(letGo)
-  else waiting.shift()?.()
+function beginLettingGo(): void {
+  letGo(waiting.length)
+}
+
+/** Lets go whoever waits longest, and when they have done what they do in this turn the next, if there is time left. */
+function letGo(count: number): void {
+  if (count === 0 || isTurnOver()) {
+    if (waiting.length > 0) setImmediate(beginLettingGo)
+    else isLettingGo = false
+    return
+  }
+  waiting.shift()?.()
+  // When the queue of microtasks is empty.
+  queueMicrotask(() => process.nextTick(letGo, count - 1))
 }

@@ -5,7 +5,7 @@
 export type Slices<Result> = Generator<undefined, Result, undefined>
 
 /** Steps between two yields. A step handles one event or one edge of a graph: a few microseconds. */
-export const STEPS_PER_SLICE = 2000
+export const STEPS_PER_SLICE = 500
 
 /** Counts the steps of one computation. */
 export class Steps {

@@ -10,7 +10,7 @@ import { Positions, SqlStore } from '#store/sql/sql-store.ts'
 import { AppendWorker } from '#store/sql/sqlite/append-worker.ts'
 import { SqliteConnection } from '#store/sql/sqlite/connection.ts'
 import { SqliteEngine } from '#store/sql/sqlite/engine.ts'
-import { openWriter } from '#store/sql/sqlite/open.ts'
+import { leaveCheckpoints, openWriter } from '#store/sql/sqlite/open.ts'
 import type { Store, StoreLog } from '#store/store.ts'
 
 export type StoreOptions = {
@@ -44,6 +44,7 @@ async function openSqlite({ dataDir, serverName, clock, log, appendThread }: Sto
     const connection = new SqliteConnection(writer)
     await migrate(connection, MIGRATIONS, log)
     positions.reached(await storedPosition(connection))
+    if (appendThread) leaveCheckpoints(writer)
     const appends = appendThread ? new AppendWorker(path, serverName) : null
     return new SqlStore(new SqliteEngine(path, writer, appends, { serverName, clock }, eventsOf(positions)), positions)
   } catch (error) {

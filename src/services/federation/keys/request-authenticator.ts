@@ -7,6 +7,7 @@ import { MatrixError } from '#core/matrix-error.ts'
 import { parseXMatrix, requestText, type XMatrix } from '#core/x-matrix.ts'
 import type { KeyRing } from '#services/federation/keys/key-ring.ts'
 import type { BackOff } from '#services/federation/transport/back-off.ts'
+import { Pacer } from '#services/pacer.ts'
 
 /** Signatures looked at in one request: a server signs with each of its keys. */
 const HEADERS_MAX = 10
@@ -51,6 +52,8 @@ export class RequestAuthenticator {
     if (!Object.keys(signatures).some((keyId) => keys.has(keyId))) {
       throw unauthorized(`No key of ${origin} is known that signed the request`)
     }
+    // Many may ask at once; what they send takes a while to read and to check.
+    await new Pacer().breathe()
     const content = request.content()
     const text = requestText({
       method: request.method,

@@ -6,6 +6,8 @@ import { DatabaseSync } from 'node:sqlite'
 const PAGE_BYTES = 8192
 /** Pages of the write-ahead log before it is copied into the database: fewer, larger checkpoints. */
 const CHECKPOINT_PAGES = 4000
+/** The same where another connection does it as a rule. */
+const CHECKPOINT_PAGES_AT_LAST = 4 * CHECKPOINT_PAGES
 /** What is left of the log's file after a checkpoint. */
 const LOG_FILE_BYTES_MAX = 64 * 1024 * 1024
 const WRITER_CACHE_KIB = 64 * 1024
@@ -32,6 +34,15 @@ export function openWriter(path: string): DatabaseSync {
     PRAGMA busy_timeout = ${BUSY_MS};
   `)
   return database
+}
+
+/**
+ * Leaves it to another connection, with a thread of its own, to copy the write-ahead log into the database when it has
+ * written something: that takes 24 ms of processor time, and longer for the disk. Only where it writes nothing for very
+ * long this one does it.
+ */
+export function leaveCheckpoints(database: DatabaseSync): void {
+  database.exec(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES_AT_LAST}`)
 }
 
 /** A connection that can't write. */
