@@ -2,8 +2,9 @@
 import { Type } from 'typebox'
 import type { JsonObject } from '#core/json/value.ts'
 import { otherServer } from '#edge/client/shared/other-server.ts'
+import { publishedRooms, tRoomsQuery } from '#edge/shared/published-rooms.ts'
 import { endpoint } from '#kit/endpoint.ts'
-import { tCount, tServerName } from '#kit/schemas.ts'
+import { tServerName } from '#kit/schemas.ts'
 
 export default endpoint({
   spec: 'queryPublicRooms',
@@ -12,32 +13,12 @@ export default endpoint({
   auth: 'user',
   rateLimit: 'other',
   query: { server: Type.Optional(tServerName) },
-  body: Type.Object({
-    limit: Type.Optional(tCount),
-    since: Type.Optional(Type.String()),
-    filter: Type.Optional(
-      Type.Object({
-        generic_search_term: Type.Optional(Type.Union([Type.String(), Type.Null()])),
-        room_types: Type.Optional(Type.Union([Type.Array(Type.Union([Type.String(), Type.Null()])), Type.Null()])),
-      }),
-    ),
-    include_all_networks: Type.Optional(Type.Boolean()),
-    third_party_instance_id: Type.Optional(Type.String()),
-  }),
+  body: tRoomsQuery,
 
   handle({ query, body }, { rooms, federation, config }) {
     const server = otherServer(query.server, config)
-    if (server !== null) {
-      const { limit, since, ...search } = body
-      return federation.reads.remoteDirectories.list(server, { limit, since, search: search as JsonObject })
-    }
-    // No network of an application service publishes rooms here.
-    if (body.third_party_instance_id !== undefined) return { chunk: [], total_room_count_estimate: 0 }
-    return rooms.directory.list({
-      limit: body.limit,
-      since: body.since,
-      searchTerm: body.filter?.generic_search_term ?? undefined,
-      roomTypes: body.filter?.room_types ?? undefined,
-    })
+    if (server === null) return publishedRooms(rooms.directory, body)
+    const { limit, since, ...search } = body
+    return federation.reads.remoteDirectories.list(server, { limit, since, search: search as JsonObject })
   },
 })
