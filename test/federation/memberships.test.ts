@@ -7,6 +7,7 @@ import type { RoomId, UserId } from '#core/ids.ts'
 import { parseJson } from '#core/json/parse.ts'
 import type { JsonObject } from '#core/json/value.ts'
 import { ROOM_VERSIONS } from '#core/room-versions.ts'
+import type { SendJoinAnswer } from '#services/federation/membership/send-join-answer.ts'
 import type { WireRequest } from '#services/federation/transport/transport.ts'
 import { type Member, SmallFederation, type User } from '#test/federation/harness/small-federation.ts'
 
@@ -195,13 +196,12 @@ describe('what a resident server answers', () => {
         body: parseJson(Buffer.from(sent.body ?? ''), { depthMax: 100, lossless: true }) as JsonObject,
       })
       assert.equal(reply.outcome, 'answered')
-      // biome-ignore lint/suspicious/noExplicitAny: an answer as it came
-      const answer = reply.json as any
-      const members = answer.state.filter(({ type }: { type: string }) => type === 'm.room.member')
+      const answer = reply.json as SendJoinAnswer
+      const members = answer.state.filter((event) => event['type'] === 'm.room.member')
       assert.equal(members.length, omit ? 0 : 2)
       assert.equal(answer.members_omitted, omit)
       assert.deepEqual(answer.servers_in_room?.toSorted(), omit ? ['a.test', 'c.test'] : undefined)
-      const ids = (list: object[]) => new Set(list.map((event) => JSON.stringify(event)))
+      const ids = (list: readonly object[]) => new Set(list.map((event) => JSON.stringify(event)))
       assert.equal(ids(answer.state).isDisjointFrom(ids(answer.auth_chain)), omit)
     })
   }
