@@ -223,6 +223,7 @@ function readAuthorities(file: string): string {
 export async function startServer(config: Config, surroundings: Surroundings): Promise<RunningServer> {
   await using started = new AsyncDisposableStack()
   const { services } = started.use(await openServices(config, surroundings))
+  if (config.listeners.some(({ resources }) => resources.includes('federation'))) services.federation.prepare()
   const found = await discoverEndpoints(join(import.meta.dirname, 'edge'))
   const longPolls = new LongPolls(services.sessions)
   const addresses: ListenerAddress[] = []

@@ -72,6 +72,11 @@ export interface FederationLink {
   readonly requestAuthenticator: RequestAuthenticator
   readonly notary: Notary
   readonly check: FederationCheck
+  /**
+   * Reads the certificates of all authorities: 65 ms of processor time that the first connection would take otherwise,
+   * better spent before anybody is served.
+   */
+  prepare(): void
   /** Ends all connections. To be called before the store closes. */
   close(): Promise<void>
 }
@@ -112,6 +117,7 @@ export async function federationLink(deps: Deps): Promise<FederationLink> {
     requestAuthenticator: new RequestAuthenticator({ serverName: ownKeys.serverName, keyRing, backOff }),
     notary: new Notary({ signer, ownKeys, known, keyRing, clock }),
     check: new FederationCheck({ discovery, connections, rules, signer, userAgent, clock }),
+    prepare: () => void rules.secureContext(),
     async close() {
       await connections.close()
       await keyRing.idle()
@@ -129,7 +135,7 @@ function connectionRules(
   return {
     mayConnect: addressPolicy(allowIpRanges),
     lookup: cachedLookup((host) => names.lookup(host), clock),
-    // Reading all authorities takes a while: not before somebody connects.
+    // Reading all authorities takes a while: not where nobody connects.
     secureContext: () => {
       context ??= trustedAuthorities(ca)
       return context

@@ -2,6 +2,7 @@ import { type RoomEventFilter, roomEventPasses } from '#core/filter/event-filter
 import type { Filter } from '#core/filter/filter.ts'
 import type { RoomId, UserId } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
+import { Pacer } from '#services/pacer.ts'
 import { receiptEvents } from '#services/receipts/receipt-events.ts'
 import { stateUpdates } from '#services/sync/room-state.ts'
 import { roomSummary } from '#services/sync/room-summary.ts'
@@ -30,8 +31,10 @@ export async function joinedRoom(answer: SyncAnswer, room: RoomView): Promise<Jo
   const { tx, request, to } = answer
   const { filter } = request
   const from = room.isNew && !room.isRejoin ? null : answer.from
+  const pacer = new Pacer()
   const end = await tx.state.at(room.roomNid, to)
   const slice = await settled(answer, await sliceOf(answer, room, from, to), end)
+  await pacer.breathe()
   const base = room.isNew || request.fullState ? (0 as StateId) : await tx.state.at(room.roomNid, answer.from)
   const summary = room.isNew || base !== end ? await roomSummary(tx, room.roomNid, request.viewer.userNid) : null
   const needed = new Set<UserId>(summary?.heroes)
@@ -46,6 +49,7 @@ export async function joinedRoom(answer: SyncAnswer, room: RoomView): Promise<Jo
     needed,
     sent: memberMemory(filter.room.state, answer.memory),
   })
+  await pacer.breathe()
   const allEphemeral = await ephemeralOf(answer, room)
   const ephemeral = allEphemeral.filter((event) => passes(filter.room.ephemeral, room.roomId, event))
   const accountData = accountDataOf(answer, room, filter.room.accountData)

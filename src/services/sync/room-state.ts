@@ -1,5 +1,6 @@
 import { type RoomEventFilter, roomEventPasses } from '#core/filter/event-filter.ts'
 import type { RoomId, UserId } from '#core/ids.ts'
+import { Pacer } from '#services/pacer.ts'
 import type { MemberMemory } from '#services/sync/sent-members.ts'
 import type { ReadTx } from '#store/store.ts'
 import type { EventNid, EventRow } from '#store/types/events.ts'
@@ -52,8 +53,12 @@ async function beforeTimeline(tx: ReadTx, request: StateRequest): Promise<Found>
 async function changed(tx: ReadTx, base: StateId, end: StateId): Promise<Found> {
   const found: Found = new Map()
   if (base === end) return found
+  const pacer = new Pacer()
   if (base === 0) {
-    for (const { eventNid, type, stateKey } of await tx.state.entries(end)) found.set(eventNid, { type, stateKey })
+    for (const { eventNid, type, stateKey } of await tx.state.entries(end)) {
+      await pacer.breathe()
+      found.set(eventNid, { type, stateKey })
+    }
     return found
   }
   for (const { b, type, stateKey } of await tx.state.diff(base, end)) if (b !== null) found.set(b, { type, stateKey })
@@ -66,14 +71,18 @@ async function changed(tx: ReadTx, base: StateId, end: StateId): Promise<Found> 
  */
 async function lazily(tx: ReadTx, request: StateRequest, found: Found): Promise<EventRow[]> {
   const { sent } = request
-  const state = [...found.keys()]
-  if (sent === null) return inOrder(await tx.events.byNids(state), state)
+  if (sent === null) {
+    const state = [...found.keys()]
+    return inOrder(await tx.events.byNids(state), state)
+  }
   const needed = new Set(request.needed)
   for (const { event } of request.timeline) needed.add(event.sender)
-  const kept = state.filter((nid) => {
-    const key = found.get(nid)
-    return key?.type !== 'm.room.member' || request.base !== 0 || needed.has(key.stateKey as UserId)
-  })
+  const kept: EventNid[] = []
+  const pacer = new Pacer()
+  for (const [nid, { type, stateKey }] of found) {
+    await pacer.breathe()
+    if (type !== 'm.room.member' || request.base !== 0 || needed.has(stateKey as UserId)) kept.push(nid)
+  }
   const at = request.useStateAfter ? request.end : (request.timeline[0]?.stateBefore ?? request.end)
   const missing = [...needed].filter((userId) => !kept.some((nid) => found.get(nid)?.stateKey === userId))
   const members = await tx.state.getMany(

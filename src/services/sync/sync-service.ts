@@ -77,8 +77,11 @@ export class SyncService {
     const mark = this.#deps.sequence.mark
     const built = await this.#deps.store.read(async (tx) => {
       const answer = await SyncAnswer.begin(tx, request, memory, this.#deps)
+      const pacer = new Pacer()
       const changes = await roomChanges(answer)
+      await pacer.breathe()
       const rooms = await roomSections(answer, changes.rooms)
+      await pacer.breathe()
       const accountData = answer.accountData()
       const { sections, toDeviceEnd } = await deviceSections(answer, request)
       const delivered = toDeviceEnd === null ? {} : { toDevice: toDeviceEnd }

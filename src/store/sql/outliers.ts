@@ -3,6 +3,7 @@ import { type Citations, type Cited, citations } from '#store/sql/citations.ts'
 import { outlierReferences } from '#store/sql/cited-by.ts'
 import { packReferences, unpackReferences } from '#store/sql/event-references.ts'
 import { EventWriter } from '#store/sql/event-writer.ts'
+import { Pauses } from '#store/sql/pauses.ts'
 import { perConnection } from '#store/sql/per-connection.ts'
 import { RowBatch } from '#store/sql/row-batch.ts'
 import type { Sql } from '#store/sql/sql.ts'
@@ -37,7 +38,9 @@ export class OutlierWriter {
     const senders = await this.#events.senders([...fresh.values()])
     let nid = fresh.size === 0 ? 0 : await this.#sql.allocate('event', fresh.size)
     const batch = new RowBatch()
+    const pauses = new Pauses()
     for (const [id, outlier] of new Map(outliers.map((one) => [one.event.eventId, one]))) {
+      if (pauses.due()) await pauses.pause()
       const known = stored.get(id)
       if (known === undefined) {
         const references = outlierReferences(outlier.event, cited)
