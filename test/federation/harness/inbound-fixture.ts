@@ -63,6 +63,7 @@ export async function inboundFixture(): Promise<InboundFixture> {
     store: rooms.store,
     queues: rooms.rooms.context.queues,
     fetcher: new Fetcher(client),
+    backOff: { reachableFirst: (servers) => [...servers] },
     signatures: new EventVerifier(keyRing),
     serverName: HERE,
     clock: time.clock,

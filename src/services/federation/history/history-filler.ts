@@ -4,6 +4,7 @@ import type { JsonObject } from '#core/json/value.ts'
 import { GapHolds } from '#services/federation/history/gap-holds.ts'
 import type { Fetcher } from '#services/federation/inbound/fetcher.ts'
 import { residentServers } from '#services/federation/reads/resident-servers.ts'
+import type { BackOff } from '#services/federation/transport/back-off.ts'
 import type { ReadTx, Store } from '#store/store.ts'
 import type { Gap } from '#store/types/gaps.ts'
 import type { RoomRow } from '#store/types/rooms.ts'
@@ -22,6 +23,7 @@ type Deps = {
   readonly store: Store
   readonly serverName: ServerName
   readonly fetcher: Pick<Fetcher, 'backfill'>
+  readonly backOff: Pick<BackOff, 'reachableFirst'>
   readonly ingest: HistoryIngest
   readonly clock: () => number
 }
@@ -101,11 +103,12 @@ export class HistoryFiller {
 
   /** The server of whoever cited the missing event has it, most likely; then those with the most users. */
   async #serversFor(tx: ReadTx, room: RoomRow, gap: Gap): Promise<ServerName[]> {
-    const { serverName } = this.#deps
+    const { serverName, backOff } = this.#deps
     const resident = await residentServers(tx, room, serverName)
     const sender = (await tx.events.sendersOf([gap.citedBy])).get(gap.citedBy)
     const first = sender === undefined ? [] : resident.filter((server) => server === serverOf(sender))
-    return [...new Set([...first, ...resident])].filter((server) => server !== serverName).slice(0, SERVERS_MAX)
+    const others = [...new Set([...first, ...resident])].filter((server) => server !== serverName)
+    return backOff.reachableFirst(others).slice(0, SERVERS_MAX)
   }
 
   #fillOnce(plan: Plan): Promise<boolean> {

@@ -55,7 +55,14 @@ async function open(): Promise<void> {
       return { outcome: 'answered', status: 200, json: nearEvent, bytes: new Uint8Array() }
     },
   }
-  const filler = new HistoryFiller({ store: fixture.store, serverName, fetcher, ingest: { backfilled: place }, clock })
+  const filler = new HistoryFiller({
+    store: fixture.store,
+    serverName,
+    fetcher,
+    backOff: { reachableFirst: (servers) => [...servers] },
+    ingest: { backfilled: place },
+    clock,
+  })
   history = new RoomHistory({ store: fixture.store, serverName, timeline, filler, client })
 }
 afterEach(() => fixture[Symbol.asyncDispose]())

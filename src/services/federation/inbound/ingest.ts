@@ -10,6 +10,7 @@ import { inboundRoom } from '#services/federation/inbound/inbound-room.ts'
 import { type EventSignatures, PduReader } from '#services/federation/inbound/pdu-reader.ts'
 import { type RetryDelays, STAGED_PER_ORIGIN_MAX, StagedPdus } from '#services/federation/inbound/staged-pdus.ts'
 import { isAllowedByAcl } from '#services/federation/server-acl.ts'
+import type { BackOff } from '#services/federation/transport/back-off.ts'
 import { ForkJoining } from '#services/rooms/fork-joining.ts'
 import { OutlierEvents } from '#services/rooms/outlier-events.ts'
 import { type Judgement, ReceivedEvents } from '#services/rooms/received-events.ts'
@@ -26,6 +27,7 @@ export type IngestDeps = {
   readonly store: Store
   readonly queues: RoomQueues
   readonly fetcher: Fetcher
+  readonly backOff: Pick<BackOff, 'reachableFirst'>
   readonly signatures: EventSignatures
   readonly serverName: ServerName
   readonly clock: () => number
@@ -144,7 +146,7 @@ export class Ingest {
       .filter(([server, count]) => count > 0 && server !== this.#deps.serverName && server !== first)
       .sort((a, b) => b[1] - a[1])
       .map(([server]) => server)
-    return [first, ...others].slice(0, SOURCES_MAX)
+    return [first, ...this.#deps.backOff.reachableFirst(others)].slice(0, SOURCES_MAX)
   }
 
   async #receiveInRoom(

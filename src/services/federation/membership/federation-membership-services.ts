@@ -51,7 +51,7 @@ export function federationMembershipServices(deps: Deps): FederationMembershipSe
   const invites = new OutgoingInvites({ context, client, signatures, take, passOn })
   const { gatherer } = ingest
   const onComplete = ingest.arrived.bind(ingest)
-  const partialStates = new PartialStates({ context, gatherer, timers, onComplete, onError })
+  const partialStates = new PartialStates({ context, gatherer, backOff: client.backOff, timers, onComplete, onError })
   const onPartial = partialStates.complete.bind(partialStates)
   const joinImport = new JoinImport({ context, ingest, take, onPartial })
   const { serverName, signer, newLocalpart, clock } = context

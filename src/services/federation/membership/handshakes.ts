@@ -47,12 +47,15 @@ export class Handshakes {
     servers: readonly ServerName[],
     take: (handshake: Handshake) => Promise<T>,
   ): Promise<T> {
-    const { signer, clock } = this.#deps
-    return askInTurn({ servers, own: signer.name, clock }, async (server, failures) => {
-      const event = await this.#made(wanted, server, failures)
-      const answer = event === null ? null : await this.#sent(wanted, event, server, failures)
-      return event === null || answer === null ? null : { value: await take({ server, event, answer: answer.json }) }
-    })
+    const { client, signer, clock } = this.#deps
+    return askInTurn(
+      { servers: client.backOff.reachableFirst(servers), own: signer.name, clock },
+      async (server, failures) => {
+        const event = await this.#made(wanted, server, failures)
+        const answer = event === null ? null : await this.#sent(wanted, event, server, failures)
+        return event === null || answer === null ? null : { value: await take({ server, event, answer: answer.json }) }
+      },
+    )
   }
 
   async #made(wanted: WantedMembership, server: ServerName, failures: HandshakeFailures): Promise<Event | null> {
@@ -64,6 +67,8 @@ export class Handshakes {
       destination: server,
       method: 'GET',
       uri: `/_matrix/federation/v1/${path}${query}`,
+      // A user waits for it, and there may be no other server to ask.
+      evenWhilePaused: true,
     })
     if (made.outcome === 'answered') {
       return ownMemberEvent(made.json, wanted, this.#deps.signer, this.#deps.newLocalpart)

@@ -108,6 +108,8 @@ export class OutgoingInvites {
       method: 'PUT',
       uri: `/_matrix/federation/v2/${path}`,
       body: { room_version: event.rules.version, event: event.json, invite_room_state: state },
+      // A user waits for it, and there is no other server to ask.
+      evenWhilePaused: true,
     })
     // "Senders which receive a 400 or 404 response … should retry using the v1 API …, if the room version is "1" or "2"".
     const mayBeOld = event.rules.eventIdFormat === 'chosen' && reply.outcome === 'refused'

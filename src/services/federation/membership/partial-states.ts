@@ -5,6 +5,7 @@ import { ROOM_VERSIONS } from '#core/room-versions.ts'
 import type { Gatherer } from '#services/federation/inbound/gatherer.ts'
 import type { InboundRoom } from '#services/federation/inbound/inbound-room.ts'
 import { completeState } from '#services/federation/membership/state-completion.ts'
+import type { BackOff } from '#services/federation/transport/back-off.ts'
 import type { RoomContext } from '#services/rooms/room-context.ts'
 import type { Timers } from '#services/timers.ts'
 import type { PartialState } from '#store/types/rooms.ts'
@@ -24,6 +25,7 @@ const WAIT_MS_MAX = 60_000
 type Deps = {
   readonly context: RoomContext
   readonly gatherer: Pick<Gatherer, 'stateBefore'>
+  readonly backOff: Pick<BackOff, 'reachableFirst'>
   readonly timers: Timers
   /** Told of a room whose state is whole now. */
   readonly onComplete: (roomId: RoomId) => void
@@ -162,7 +164,7 @@ export class PartialStates {
     const known = await store.read((tx) => tx.rooms.serversIn(nid))
     const all = new Set([...told, ...known.keys()])
     all.delete(serverName)
-    return [...all].slice(0, SERVERS_MAX)
+    return this.#deps.backOff.reachableFirst([...all]).slice(0, SERVERS_MAX)
   }
 
   #pause(ms: number, stop: AbortSignal): Promise<void> {

@@ -12,6 +12,7 @@ import { RemoteRooms } from '#services/federation/spaces/remote-rooms.ts'
 import { RoomLookup } from '#services/federation/spaces/room-lookup.ts'
 import { SpaceHierarchy } from '#services/federation/spaces/space-hierarchy.ts'
 import { SpaceReads } from '#services/federation/spaces/space-reads.ts'
+import type { BackOff } from '#services/federation/transport/back-off.ts'
 import type { FederationClient } from '#services/federation/transport/federation-client.ts'
 import type { Profiles } from '#services/profiles/profiles.ts'
 import type { Timeline } from '#services/timeline/timeline.ts'
@@ -35,6 +36,7 @@ type Deps = {
   readonly store: Store
   readonly serverName: ServerName
   readonly client: Pick<FederationClient, 'request'>
+  readonly backOff: BackOff
   readonly fetcher: Fetcher
   readonly ingest: HistoryIngest
   readonly profiles: Profiles
