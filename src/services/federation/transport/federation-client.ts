@@ -29,7 +29,7 @@ export type FederationRequest = {
   readonly signal?: AbortSignal
   /** False for what needs no authentication, such as keys. */
   readonly signed?: boolean
-  /** Ask although earlier requests failed: only where the server itself just showed that it is there. */
+  /** Ask although earlier requests failed: where the server itself just showed that it is there, or a user waits for it. */
   readonly evenWhilePaused?: boolean
   /** Leave a successful answer unread (`json` is null): for those too long for the main thread. */
   readonly unread?: boolean
