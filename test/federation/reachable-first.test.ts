@@ -47,6 +47,9 @@ describe('a user who joins', () => {
   })
 
   it('and who leaves or invites, asks one that was not there lately where there is no other', async () => {
+    await alice.createRoom({ ...PUBLIC, room_alias_name: 'hall' })
+    pause(b, a.name)
+    ok(await bob.post(`/join/${e('#hall:a.test')}`))
     const roomId = await alice.createRoom(PUBLIC)
     pause(b, a.name)
     ok(await bob.join(roomId, a))

@@ -38,6 +38,8 @@ export class RemoteAliases {
       uri,
       timeoutMs: TIMEOUT_MS,
       bytesMax: ANSWER_BYTES_MAX,
+      // A user waits for it, and there is no other server to ask.
+      evenWhilePaused: true,
     })
     if (reply.outcome !== 'answered') throw remoteError(destination, reply)
     const target = parseTarget(reply.json)
