@@ -59,6 +59,25 @@ describe('what one server is asked for in vain', () => {
     await fixture.ingest.idle()
   })
 
+  it('holds up what it sent later no longer than the next try', async () => {
+    const room = await fixture.joinedRoom()
+    const [never, later] = [afterLost(room), afterLost(room)]
+    fixture.answers = async (what, { body }) => {
+      if (what !== 'get_missing_events') return null
+      return JSON.stringify(body).includes(later.last.eventId) ? { events: [later.lost.json] } : null
+    }
+    await fixture.push(never.last, later.last)
+    await fixture.ingest.idle()
+    assert.equal(await has(later.last), false)
+    fixture.time.advance(60_000)
+    await fixture.ingest.idle()
+    assert.deepEqual([await has(never.last), await has(later.last)], [false, true])
+    fixture.answers = (what) => (what === 'get_missing_events' ? { events: [never.lost.json] } : null)
+    fixture.time.advance(60_000)
+    await fixture.ingest.idle()
+    assert.equal(await has(never.last), true)
+  })
+
   it('takes no more than its share of what is asked for at once, however many rooms it is', async () => {
     const rooms: RemoteRoom[] = []
     for (let n = 0; n < STAGED_AT_ONCE_MAX + 1; n++) rooms.push(await fixture.joinedRoom())

@@ -40,6 +40,8 @@ type Lane = {
   /** Rounds in vain, and when the next one may ask others again. */
   attempts: number
   nextTs: number
+  /** The last event that asking did not help. The next round asks for those behind it, or one could hold up all others. */
+  askedInVain: number
   cancelTimer: () => void
 }
 
@@ -140,16 +142,29 @@ export class StagedPdus {
   }
 
   async #work(lane: Lane): Promise<void> {
-    const { roomId, origin } = lane
     lane.isWantedAgain = false
+    const isOver = lane.askedInVain > 0
+    let left = await this.#round(lane)
+    // Nothing was left to ask for behind it: the first ones have their turn again.
+    if (left > 0 && isOver && lane.nextTs <= this.#deps.clock()) {
+      lane.askedInVain = 0
+      left = await this.#round(lane)
+    }
+    if (left === 0 && !lane.isWantedAgain && !this.#isClosed) this.#forget(lane)
+  }
+
+  /** Looks at all staged events of a lane; says how many are left. */
+  async #round(lane: Lane): Promise<number> {
+    const { roomId, origin } = lane
+    const { store, clock } = this.#deps
     /** The server could not help in this round: what else it sent waits too. */
     let hasFailed = false
     let left = 0
     for (let afterId = 0; !this.#isClosed; ) {
-      const staged = await this.#deps.store.read((tx) => tx.inbound.staged(READ_PDUS_MAX, { roomId, origin, afterId }))
+      const staged = await store.read((tx) => tx.inbound.staged(READ_PDUS_MAX, { roomId, origin, afterId }))
       for (const pdu of staged) {
-        if (this.#isClosed) return
-        const mayAsk: boolean = !hasFailed && lane.nextTs <= this.#deps.clock()
+        if (this.#isClosed) break
+        const mayAsk: boolean = !hasFailed && pdu.id > lane.askedInVain && lane.nextTs <= clock()
         if (await this.#judge(lane, pdu, mayAsk)) continue
         left += 1
         hasFailed ||= mayAsk
@@ -158,7 +173,7 @@ export class StagedPdus {
       if (last === undefined) break
       afterId = last.id
     }
-    if (left === 0 && !lane.isWantedAgain) this.#forget(lane)
+    return left
   }
 
   /** False where the event stays staged. */
@@ -171,7 +186,10 @@ export class StagedPdus {
       await store.write((tx) => tx.inbound.unstage([staged.id]))
       return true
     }
-    if (mayAsk) this.#wait(lane)
+    if (mayAsk) {
+      lane.askedInVain = staged.id
+      this.#wait(lane)
+    }
     return false
   }
 
@@ -200,6 +218,7 @@ function newLane(roomId: RoomId, origin: ServerName): Lane {
     isWantedAgain: false,
     attempts: 0,
     nextTs: 0,
+    askedInVain: 0,
     cancelTimer: () => {},
   }
 }
