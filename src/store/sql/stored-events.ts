@@ -9,6 +9,7 @@ import type { JsonObject } from '#core/json/value.ts'
 import type { RoomVersionRules } from '#core/room-versions.ts'
 import { CommittedCache } from '#store/sql/committed-cache.ts'
 import { integerList } from '#store/sql/connection.ts'
+import { Pauses } from '#store/sql/pauses.ts'
 import { perConnection } from '#store/sql/per-connection.ts'
 import { type RoomNames, roomNames } from '#store/sql/room-names.ts'
 import type { Sql } from '#store/sql/sql.ts'
@@ -102,7 +103,9 @@ export class StoredEvents {
     }
     if (unread.size === 0) return events
     const rooms = await this.#rooms.ofNids([...unread.values()].map((row) => row.room_nid as RoomNid))
+    const pauses = new Pauses()
     for (const { nid, json } of await this.#jsonOf.all({ nids: integerList(unread.keys()) })) {
+      if (pauses.due()) await pauses.pause()
       const row = unread.get(nid) as EventColumns
       const rules = rooms.get(row.room_nid as RoomNid)?.rules as RoomVersionRules
       const event = viewEvent(parseStored(json, rules), rules, row.event_id as EventId)

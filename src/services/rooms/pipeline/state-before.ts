@@ -4,6 +4,7 @@ import { type Event, type StateKey, type StateMap, stateMapKey } from '#core/eve
 import type { EventId } from '#core/ids.ts'
 import type { RoomVersionRules } from '#core/room-versions.ts'
 import { authDifference, conflictedSubgraph } from '#core/state/auth-graph.ts'
+import type { EventSource } from '#core/state/event-source.ts'
 import { resolveV1 } from '#core/state/resolve-v1.ts'
 import { resolveConflicted } from '#core/state/resolve-v2.ts'
 import { Steps } from '#core/state/steps.ts'
@@ -89,10 +90,16 @@ class Forks {
     const full = await this.#fullConflictedSet()
     const rows = await readEvents(this.#store, await inSlices(this.#graph.chains(full, this.#steps)))
     const unconflicted = await this.#unconflictedFor([...full], rows)
-    const { events, isRejected } = eventSource(rows)
-    const fullIds = new Set([...full].flatMap((nid) => rows.get(nid)?.event.eventId ?? []))
-    const slices = resolveConflicted(this.#rules, unconflicted, fullIds, events, isRejected, this.#steps)
-    return this.#changes(await inSlices(slices), unconflicted, rows)
+    const source = await eventSource(rows)
+    const fullIds = new Set<EventId>()
+    const pacer = new Pacer()
+    for (const nid of full) {
+      await pacer.breathe()
+      const event = rows.get(nid)?.event
+      if (event !== undefined) fullIds.add(event.eventId)
+    }
+    const slices = resolveConflicted(this.#rules, unconflicted, fullIds, source.events, source.isRejected, this.#steps)
+    return this.#changes(await inSlices(slices), unconflicted, source)
   }
 
   async #resolveV1(): Promise<Change[]> {
@@ -107,8 +114,9 @@ class Forks {
       }
       return state
     })
-    const resolved = await inSlices(resolveV1(states, eventSource(rows).events, this.#steps))
-    return this.#changes(resolved, unconflicted, rows)
+    const source = await eventSource(rows)
+    const resolved = await inSlices(resolveV1(states, source.events, this.#steps))
+    return this.#changes(resolved, unconflicted, source)
   }
 
   /**
@@ -143,17 +151,28 @@ class Forks {
   /** Which of these events stand in all states. */
   async #current(nids: ReadonlySet<EventNid>): Promise<EventNid[]> {
     const rows = await readEvents(this.#store, nids)
-    const unconflicted = [...rows.values()].filter(({ event }) => event.stateKey !== null && !this.#isConflicted(event))
-    const keys = unconflicted.map(({ event }): StateKey => [event.type, event.stateKey ?? ''])
+    const unconflicted: EventNid[] = []
+    const keys: StateKey[] = []
+    const pacer = new Pacer()
+    for (const { nid, event } of rows.values()) {
+      await pacer.breathe()
+      if (event.stateKey === null || this.#isConflicted(event)) continue
+      unconflicted.push(nid)
+      keys.push([event.type, event.stateKey])
+    }
     const held = await this.#store.read((tx) => tx.state.getMany(this.#first, keys))
-    return unconflicted.flatMap(({ nid }, index) => (held[index] === nid ? [nid] : []))
+    return unconflicted.filter((nid, index) => held[index] === nid)
   }
 
   async #allUnconflicted(): Promise<EventNid[]> {
     const entries = await this.#store.read((tx) => tx.state.entries(this.#first))
-    return entries
-      .filter(({ type, stateKey }) => !this.#conflicts.has(stateMapKey(type, stateKey)))
-      .map(({ eventNid }) => eventNid)
+    const unconflicted: EventNid[] = []
+    const pacer = new Pacer()
+    for (const { type, stateKey, eventNid } of entries) {
+      await pacer.breathe()
+      if (!this.#conflicts.has(stateMapKey(type, stateKey))) unconflicted.push(eventNid)
+    }
+    return unconflicted
   }
 
   #isConflicted(event: Event): boolean {
@@ -186,13 +205,14 @@ class Forks {
     return unconflicted
   }
 
-  #changes(resolved: StateMap, unconflicted: StateMap, rows: ReadonlyMap<EventNid, EventRow>): Change[] {
-    const nids = new Map([...rows.values()].map(({ nid, event }) => [event.eventId, nid]))
+  async #changes(resolved: StateMap, unconflicted: StateMap, { rows }: Source): Promise<Change[]> {
     const changes: Change[] = []
+    const pacer = new Pacer()
     for (const key of new Set([...this.#conflicts.keys(), ...resolved.keys()])) {
+      await pacer.breathe()
       if (unconflicted.has(key)) continue
       const eventId = resolved.get(key)
-      const event = eventId === undefined ? null : (nids.get(eventId) ?? null)
+      const event = eventId === undefined ? null : (rows.get(eventId)?.nid ?? null)
       if (event === (this.#conflicts.get(key)?.events[0] ?? null)) continue
       const [type, stateKey] = key.split('\0') as [string, string]
       changes.push({ type, stateKey, event })
@@ -209,10 +229,23 @@ function idOf(rows: ReadonlyMap<EventNid, EventRow>, nid: EventNid | null): Even
   return nid === null ? null : (rows.get(nid)?.event.eventId ?? null)
 }
 
-function eventSource(rows: ReadonlyMap<EventNid, EventRow>) {
-  const byId = new Map([...rows.values()].map((row) => [row.event.eventId, row]))
+/** Events by their ids. */
+type Source = {
+  readonly rows: ReadonlyMap<EventId, EventRow>
+  readonly events: EventSource
+  readonly isRejected: (eventId: EventId) => boolean
+}
+
+async function eventSource(byNid: ReadonlyMap<EventNid, EventRow>): Promise<Source> {
+  const rows = new Map<EventId, EventRow>()
+  const pacer = new Pacer()
+  for (const row of byNid.values()) {
+    await pacer.breathe()
+    rows.set(row.event.eventId, row)
+  }
   return {
-    events: { get: (eventId: EventId) => byId.get(eventId)?.event },
-    isRejected: (eventId: EventId) => byId.get(eventId)?.rejected ?? false,
+    rows,
+    events: { get: (eventId) => rows.get(eventId)?.event },
+    isRejected: (eventId) => rows.get(eventId)?.rejected ?? false,
   }
 }
