@@ -24,6 +24,12 @@ const WEIGHTS = {
 }
 type Action = keyof typeof WEIGHTS
 
+const WITHOUT_EVENT: ReadonlySet<Action> = new Set(['repeat', 'history'])
+
+const WAYS_IN = { join: 5, knock: 1 }
+/** How often somebody outside does what only members may. */
+const OUTSIDERS_TRY = 0.15
+
 const LEVELS = [0, 10, 50, 50, 100]
 const e = encodeURIComponent
 
@@ -51,8 +57,8 @@ export type ActionWorld = {
   readonly acknowledged: Acknowledged[]
   /** A transaction id that nobody has used. */
   newTxnId(): string
-  /** How many requests of each kind were answered with which status. */
-  count(action: string, status: number): void
+  /** Told of each request that is answered. `change` says that it makes an event where it is allowed. */
+  count(action: string, status: number, change: boolean): void
 }
 
 /** One request of somebody, chosen at random; allowed or not. Resolves when it is answered, which may be never. */
@@ -64,9 +70,26 @@ export async function act(world: ActionWorld): Promise<void> {
   const user = random.pick(server.users)
   // The rooms that come first are where most things happen.
   const room = random.chance(0.8) ? (world.rooms[0] as Room) : random.pick(world.rooms)
-  const action = random.weighted<Action>(WEIGHTS)
+  const action = await choose(world, server, user, room)
   const reply = await perform(action, { ...world, server, user, room })
-  if (reply !== null) world.count(action, reply.status)
+  if (reply !== null) world.count(action, reply.status, !WITHOUT_EVENT.has(action))
+}
+
+/** Members do everything, who isn't one mostly wants in. */
+async function choose({ random }: ActionWorld, server: SimulatedServer, user: UserId, room: Room): Promise<Action> {
+  const action = random.weighted<Action>(WEIGHTS)
+  if (random.chance(OUTSIDERS_TRY)) return action
+  const wayIn = random.weighted(WAYS_IN)
+  return (await isMember(server, user, room.roomId)) ? action : wayIn
+}
+
+/** Whether the user's own server takes them for one. */
+function isMember(server: SimulatedServer, userId: UserId, roomId: RoomId): Promise<boolean> {
+  return server.store.read(async (tx) => {
+    const [room, user] = [await tx.rooms.byId(roomId), await tx.users.nid(userId)]
+    if (room === null || user === null) return false
+    return (await tx.memberships.one(user, room.nid))?.membership === 'join'
+  })
 }
 
 type Scene = ActionWorld & { readonly server: SimulatedServer; readonly user: UserId; readonly room: Room }

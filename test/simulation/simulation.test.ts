@@ -16,6 +16,8 @@ const REPEATED_SEED = 9
 
 describe('seeds that once broke a promise', () => {
   for (const { seed, about } of KEPT_SEEDS) {
+    // Those among the others are run with them.
+    if (seed >= FROM && seed < FROM + SEEDS) continue
     it(`${seed}: ${about}`, async () => {
       await simulate(seed)
     })

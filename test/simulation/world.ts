@@ -6,7 +6,7 @@ import type { EventId, RoomId, ServerName } from '#core/ids.ts'
 import { ROOM_VERSIONS } from '#core/room-versions.ts'
 import { loadSigningKey } from '#services/signing-key.ts'
 import { Random } from '#test/generators/random.ts'
-import { type Acknowledged, act, client, type Room, send } from '#test/simulation/actions.ts'
+import { type Acknowledged, type ActionWorld, act, client, type Room, send } from '#test/simulation/actions.ts'
 import { type Coverage, noCoverage } from '#test/simulation/coverage.ts'
 import { type FaultRates, FaultyNetwork } from '#test/simulation/faulty-network.ts'
 import { assertSameState, checkCopy, checkVisible, type RoomCopy, readCopy } from '#test/simulation/invariants.ts'
@@ -18,6 +18,7 @@ import { VirtualTime } from '#test/simulation/virtual-time.ts'
 /** A folder that is no disk, where there is one. */
 const IN_MEMORY = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
 const START = 1_700_000_000_000
+/** That must have come about before peace does. */
 const EVENTS_MIN = 100
 const ACTIONS_MAX = 1_500
 const VERSIONS = [...ROOM_VERSIONS.keys()]
@@ -79,6 +80,8 @@ class World {
   #mute: ReadonlyMap<RoomId, ReadonlySet<ServerName>> = new Map()
   #crashes = 0
   #transactions = 0
+  /** Requests that made an event. */
+  #changes = 0
   readonly #newTxnId = () => `t${++this.#transactions}`
 
   constructor(seed: number) {
@@ -140,24 +143,35 @@ class World {
   }
 
   async #trouble(): Promise<void> {
-    const scene = {
+    const scene: ActionWorld = {
       random: this.#random,
       servers: this.#servers,
       rooms: this.#rooms,
       acknowledged: this.#acknowledged,
       newTxnId: this.#newTxnId,
-      count: (action: string, status: number) => {
+      count: (action: string, status: number, change: boolean) => {
+        if (change && status === 200) this.#changes += 1
         const key = `${action} ${status}`
         this.answers.set(key, (this.answers.get(key) ?? 0) + 1)
       },
     }
-    const random = this.#random
     await this.#joinMost()
-    let lastNews = { actions: 0, events: 0 }
-    for (let actions = 0; this.#acknowledged.length < EVENTS_MIN && actions < ACTIONS_MAX; actions++) {
+    for (;;) {
+      const lacking = EVENTS_MIN - (await this.#countEvents())
+      if (lacking <= 0) break
+      await this.#stir(scene, this.#changes + lacking)
+    }
+  }
+
+  /** Lets people act until so many requests have made an event; some of what is answered with 200 changed nothing. */
+  async #stir(scene: ActionWorld, changes: number): Promise<void> {
+    const random = this.#random
+    let lastNews = { actions: 0, changes: this.#changes }
+    for (let actions = 0; this.#changes < changes; actions++) {
+      if (actions > ACTIONS_MAX) throw new Error('nobody does anything any more')
       // Never awaited: it may be under way for long, or for ever.
       act(scene).catch((error) => this.#defects.push(error))
-      if (lastNews.events < this.#acknowledged.length) lastNews = { actions, events: this.#acknowledged.length }
+      if (lastNews.changes < this.#changes) lastNews = { actions, changes: this.#changes }
       if (actions - lastNews.actions > DEAD_ACTIONS) {
         lastNews = { ...lastNews, actions }
         this.#openRoom().catch((error) => this.#defects.push(error))
@@ -359,6 +373,18 @@ class World {
     if (this.#defects.length > 0) throw this.#defects[0]
   }
 
+  /** Of all rooms, on the servers that are up. */
+  async #countEvents(): Promise<number> {
+    const found = new Set<EventId>()
+    for (const server of this.#servers) {
+      if (!server.isUp) continue
+      for (const { roomId } of this.#rooms) {
+        for (const eventId of (await readCopy(server, roomId))?.events.keys() ?? []) found.add(eventId)
+      }
+    }
+    return found.size
+  }
+
   get trace(): string {
     return this.#network.trace
   }
@@ -371,7 +397,6 @@ class World {
     coverage.requestsRepeated = repeated
     coverage.requestsCut = cut
     coverage.crashes = this.#crashes
-    coverage.events = this.#acknowledged.length
     for (const { inbound, joins } of this.#servers.flatMap(({ counted }) => counted)) {
       coverage.softFails += inbound.softFailed
       coverage.rejections += inbound.rejected
@@ -380,6 +405,7 @@ class World {
       coverage.backfills += inbound.backfilled
       coverage.partialJoins += joins.completed
     }
+    coverage.events = await this.#countEvents()
     for (const room of this.#rooms) {
       const copies = await Promise.all(this.#servers.map((server) => readCopy(server, room.roomId)))
       for (const copy of copies) if (copy !== null) countForks(copy, coverage)
