@@ -56,7 +56,8 @@ export async function startKitServer(
     // The endpoints of these tests ask nothing of the services.
     services: {} as Services,
     authenticate: authenticateByName,
-    authenticateServer: options.authenticateServer ?? (async () => 'other.example' as ServerName),
+    authenticateServer:
+      options.authenticateServer ?? (async () => ({ origin: 'other.example' as ServerName, content: undefined })),
     limiter: new RateLimiter({ limits: { ...RATE_LIMITS, ...options.limits }, clock }),
     serverLimiter: new ServerLimiter({ limit: options.serverLimit ?? false, clock, timers }),
     log: pino({ level: 'debug' }, { write: (line: string) => logged.push(line) }),

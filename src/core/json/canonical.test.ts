@@ -1,9 +1,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { canonicalByteLength, canonicalJson, checkStrictNumbers, compareCodePoints } from '#core/json/canonical.ts'
+import {
+  canonicalByteLength,
+  canonicalJson,
+  canonicalSlices,
+  checkStrictNumbers,
+  compareCodePoints,
+} from '#core/json/canonical.ts'
 import { parseJsonText } from '#core/json/parse.ts'
 import type { JsonValue } from '#core/json/value.ts'
+import { run } from '#core/state/steps.ts'
 
 const options = { depthMax: 65_536, lossless: true }
 
@@ -105,4 +112,19 @@ test('S40: what is accepted can be written again, and is the same when read back
     }),
     { numRuns: 1000 },
   )
+})
+
+test('in slices it is the same, and there are some of a long list', () => {
+  fc.assert(
+    fc.property(json, (value) => {
+      assert.equal(run(canonicalSlices(value)), canonicalJson(value))
+    }),
+  )
+  const long = { pdus: Array.from({ length: 50 }, (_, n) => ({ n, body: 'x'.repeat(20_000) })), a: [] }
+  const slices = canonicalSlices(long)
+  let yields = 0
+  let step = slices.next()
+  for (; !step.done; step = slices.next()) yields += 1
+  assert.equal(step.value, canonicalJson(long))
+  assert.equal(yields, 12)
 })

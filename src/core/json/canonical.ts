@@ -1,5 +1,9 @@
 import { isJsonObject, type JsonArray, type JsonObject, type JsonValue } from '#core/json/value.ts'
 import { badJson } from '#core/matrix-error.ts'
+import type { Slices } from '#core/state/steps.ts'
+
+/** Characters that are written at once, unless one entry of a list is longer. */
+const SLICE_CHARACTERS = 64 * 1024
 
 /** An array or object that is being written. */
 type Frame = {
@@ -45,6 +49,36 @@ export function canonicalJson(value: JsonValue): string {
     }
     frame.next += 1
   }
+}
+
+/**
+ * `canonicalJson` of a value that may be megabytes long: yields between the entries of the lists that an object holds,
+ * as transactions hold their events. No entry is long by itself.
+ */
+export function* canonicalSlices(value: JsonValue): Slices<string> {
+  if (!isJsonObject(value)) return canonicalJson(value)
+  const object: JsonObject = value
+  const members: string[] = []
+  for (const key of canonicalKeys(object)) {
+    const item = object[key] as JsonValue
+    const text = Array.isArray(item) ? yield* listSlices(item as JsonArray) : canonicalJson(item)
+    members.push(`${JSON.stringify(key)}:${text}`)
+  }
+  return `{${members.join(',')}}`
+}
+
+function* listSlices(items: JsonArray): Slices<string> {
+  const texts: string[] = []
+  let characters = 0
+  for (const item of items) {
+    const text = canonicalJson(item)
+    texts.push(text)
+    characters += text.length
+    if (characters < SLICE_CHARACTERS) continue
+    characters = 0
+    yield
+  }
+  return `[${texts.join(',')}]`
 }
 
 /** The size of a value's canonical JSON in bytes of UTF-8. */

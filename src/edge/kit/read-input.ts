@@ -1,7 +1,7 @@
 /** Turns the parts of a request into an endpoint's checked input, or throws the specification's error. */
 import { type TProperties, type TSchema, Type } from 'typebox'
 import { Compile, type Validator } from 'typebox/compile'
-import { CLIENT_DEPTH_MAX, EVENT_DEPTH_MAX, parseJson } from '#core/json/parse.ts'
+import { CLIENT_DEPTH_MAX, parseJson } from '#core/json/parse.ts'
 import type { JsonValue } from '#core/json/value.ts'
 import { badJson, invalidParam, MatrixError, missingParam } from '#core/matrix-error.ts'
 import type { Endpoint } from '#kit/endpoint.ts'
@@ -38,11 +38,6 @@ function fieldsReader(fields: TProperties): (values: object) => unknown {
 }
 
 const NO_BODY: BodyReader = { body: () => undefined, parsedBody: () => undefined }
-
-/** The content of a signed request; undefined for no body. Throws `M_NOT_JSON` or `M_BAD_JSON`. */
-export function signedContent(bytes: Uint8Array): JsonValue | undefined {
-  return bytes.length === 0 ? undefined : parseJson(bytes, { depthMax: EVENT_DEPTH_MAX, lossless: true })
-}
 
 type BodyReader = Pick<InputReader, 'body' | 'parsedBody'>
 

@@ -1,14 +1,13 @@
 /** One request through one endpoint: who, how often, what, then the handler. */
 
 import { jsonText } from '#core/json/text.ts'
-import type { JsonValue } from '#core/json/value.ts'
 import { Answer } from '#kit/answer.ts'
 import { accessToken, authenticateRequest } from '#kit/authentication.ts'
 import type { Authenticate, AuthenticateServer, Origin } from '#kit/caller.ts'
 import type { AnyInput, Endpoint } from '#kit/endpoint.ts'
 import type { LongPolls } from '#kit/long-polls.ts'
 import { parseQueryString } from '#kit/query-string.ts'
-import { type InputReader, inputReader, signedContent } from '#kit/read-input.ts'
+import { type InputReader, inputReader } from '#kit/read-input.ts'
 import { addressKey } from '#kit/request-address.ts'
 import type { Services } from '#kit/services.ts'
 import type { RateLimiter } from '#services/rate-limiter.ts'
@@ -58,16 +57,16 @@ export class EndpointRunner {
     const { endpoint } = this
     const { services, authenticateServer, limiter, serverLimiter } = this.#deps
     const { uri, authorization, ip, userAgent, signal } = request
-    const parsed: { content?: JsonValue | undefined } = {}
-    const content = () => {
-      parsed.content = signedContent(request.body)
-      return parsed.content
-    }
-    const origin = await authenticateServer({ method: endpoint.method, uri, authorization, content })
+    const { origin, content } = await authenticateServer({
+      method: endpoint.method,
+      uri,
+      authorization,
+      body: request.body,
+    })
     if (endpoint.rateLimit !== false) limiter.take(endpoint.rateLimit, origin)
     const params = this.#reader.params(request.params)
     const query = this.#reader.query(parseQueryString(request.queryString))
-    const body = this.#reader.parsedBody(parsed.content)
+    const body = this.#reader.parsedBody(content)
     const headers = headersOf(endpoint, request)
     const input = { params, query, body, headers, caller: null, origin, signal, ip, userAgent }
     const bytes = request.body.length

@@ -82,7 +82,7 @@ describe('requests of one other server', () => {
     })
     await using limited = await startKitServer([hold], {
       serverLimit: { windowMs: 2_500, sleepAfter: 10, sleepMs: 500, rejectAfter: 1, concurrent: 1 },
-      authenticateServer: async ({ authorization }) => authorization[0] as ServerName,
+      authenticateServer: async ({ authorization }) => ({ origin: authorization[0] as ServerName, content: undefined }),
     })
     const get = (authorization: string) => fetch(`${limited.url}/hold`, { headers: { authorization } })
     const runs = get('a.example')
@@ -220,6 +220,8 @@ describe('a request of another server', () => {
       send({ method: 'PUT', body: text, headers: [signed({ method: 'PUT', content: text })] })
     assert.equal((await put(body(FEDERATION_BODY_BYTES_MAX))).status, 200)
     assert.equal((await put(body(FEDERATION_BODY_BYTES_MAX + 1))).status, 413)
+    const altered = { method: 'PUT', body: body(300_000), headers: [signed({ method: 'PUT', content: body(300_001) })] }
+    assert.equal((await send(altered)).status, 401)
     const deep = `{"pdus":[],"x":${'['.repeat(30_000)}${']'.repeat(30_000)}}`
     assert.equal((await put(deep)).status, 200)
   })
