@@ -62,13 +62,14 @@ export class OutlierWriter {
     return events.map(({ eventId }) => cited.get(eventId)!.nid)
   }
 
-  /** An event that came alone, without its auth events, learns of them when they have come. */
+  /** An event that came alone, or whose auth events had, learns of what these cite when it has come. */
   async #complete(room: RoomNid, known: Cited, { event }: Outlier, cited: ReadonlyMap<EventId, Cited>): Promise<Cited> {
     const { nid, isOutlier } = known
     const row = await this.#references.get({ nid })
     if (row?.room_nid !== room) throw new Error(`${event.eventId} is an event of another room`)
     const { auth, generation } = outlierReferences(event, cited)
-    if (!isOutlier || auth.length <= unpackReferences(nid, row.auth).length) return known
+    const hasAll = auth.length <= unpackReferences(nid, row.auth).length
+    if (!isOutlier || (hasAll && generation <= known.generation)) return known
     await this.#sql.run(COMPLETED, [packReferences(nid, auth), generation, nid])
     return { nid, generation, isOutlier }
   }

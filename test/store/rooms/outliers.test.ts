@@ -78,6 +78,21 @@ forEachDatabase('outliers', (test) => {
     assert.deepEqual(await generations(store, [last!]), [[3, alone]])
   })
 
+  test('that cite one that came alone come after what this one cites', async (open) => {
+    const store = await open()
+    const room = await RoomFixture.create(store)
+    const { create, join, levels } = beginning(room)
+    const citing = room.event({ auth: [levels] })
+    const early = await store.write((tx) => tx.events.addOutliers(room.nid, [levels, citing].map(accepted)))
+    assert.deepEqual(await generations(store, early), [[1], [2, early[0]]])
+    const all = [create, join, levels, citing].map(accepted)
+    const nids = await store.write((tx) => tx.events.addOutliers(room.nid, all))
+    assert.deepEqual(await generations(store, early), [
+      [2, nids[0], nids[1]],
+      [3, early[0]],
+    ])
+  })
+
   test('become timeline events with their numbers, and lose an old verdict', async (open) => {
     const store = await open()
     const room = await RoomFixture.create(store)
