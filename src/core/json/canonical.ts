@@ -73,6 +73,8 @@ function* listSlices(items: JsonArray): Slices<string> {
   for (const item of items) {
     const text = canonicalJson(item)
     texts.push(text)
+    // Its pieces are put together now, and not all texts' pieces at once in the end.
+    text.charCodeAt(0)
     characters += text.length
     if (characters < SLICE_CHARACTERS) continue
     characters = 0

@@ -5,7 +5,11 @@ import type { EventId } from '#core/ids.ts'
 import { ROOM_VERSIONS } from '#core/room-versions.ts'
 import type { Outcome } from '#store/sql/engine.ts'
 import { parseStored, storedText } from '#store/sql/stored-events.ts'
+import { isTurnOver, nextTurn } from '#store/turn.ts'
 import { type Append, DuplicateTransactionError, type NewEvent, StaleHeadError } from '#store/types/events.ts'
+
+/** What is written at once, unless there is time left for more. */
+const LONG_TEXT_CHARACTERS = 64 * 1024
 
 /** An event's views are made anew from its text on the other side: that costs less than copying them. */
 type SentEvent = { readonly eventId: EventId; readonly version: string; readonly text: string }
@@ -27,15 +31,23 @@ export type AppendAnswer =
   | { readonly outcomes: readonly SentOutcome[]; readonly position: number | null }
   | { readonly failure: SentError }
 
-export function sentAppend({ events, ...append }: Append): SentAppend {
-  return {
-    ...append,
-    events: events.map(({ event, redaction, ...rest }) => ({
+/** Gives way where the events are many and large. */
+export async function sentAppend({ events, ...append }: Append): Promise<SentAppend> {
+  const sent: SentNewEvent[] = []
+  let characters = 0
+  for (const { event, redaction, ...rest } of events) {
+    const written = sentEvent(event)
+    sent.push({
       ...rest,
-      event: sentEvent(event),
+      event: written,
       ...(redaction && { redaction: { target: redaction.target, redacted: sentEvent(redaction.redacted) } }),
-    })),
+    })
+    characters += written.text.length
+    if (characters < LONG_TEXT_CHARACTERS || !isTurnOver()) continue
+    characters = 0
+    await nextTurn()
   }
+  return { ...append, events: sent }
 }
 
 export function receivedAppend({ events, ...append }: SentAppend): Append {

@@ -91,7 +91,8 @@ export class SqliteEngine implements Engine {
   async #run(group: readonly PendingWrite[]): Promise<GroupOutcome> {
     const appends = group.flatMap(({ append }) => append ?? [])
     if (this.#appends === null || appends.length === 0) return this.#writer.run(group.map(({ fn }) => fn))
-    const sent = appends.map(sentAppend)
+    const sent: SentAppend[] = []
+    for (const append of appends) sent.push(await sentAppend(append))
     const done = await this.#appends.run(sent, this.#clock())
     for (const [i, outcome] of done.outcomes.entries()) {
       if (outcome.ok) this.#remember(appends[i]!, sent[i]!, outcome.value as Appended)
