@@ -1,9 +1,8 @@
-/** Runs many seeds, two at a time, and sums up what they came across. */
+/** Runs many seeds, as many at a time as there are cores, and sums up what they came across. */
+import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { addCoverage, COUNTERS, type Coverage, noCoverage } from '#test/simulation/coverage.ts'
 import type { SeedOrder, SeedReport } from '#test/simulation/seed-worker.ts'
-
-const WORKERS = 2
 
 export type Failure = { readonly seed: number; readonly error: string }
 
@@ -28,7 +27,7 @@ export async function runSeeds(first: number, count: number, say: (line: string)
     failures.push({ seed: report.seed, error: report.error })
     say(`seed ${report.seed}: ${report.error}${report.folder === null ? '' : `\nits databases: ${report.folder}`}`)
   }
-  await Promise.all(Array.from({ length: Math.min(WORKERS, count) }, () => work(nextSeed, keep, take)))
+  await Promise.all(Array.from({ length: Math.min(availableParallelism(), count) }, () => work(nextSeed, keep, take)))
   failures.sort((a, b) => a.seed - b.seed)
   const seconds = ((performance.now() - began) / 1_000).toFixed(1)
   const counters = COUNTERS.map((name) => `${name} ${coverage[name]}`).join(', ')
