@@ -22,6 +22,9 @@ export type InboundFigures = {
   readonly slices: Slices
 }
 
+/** Members of a large event's content. */
+const LARGE_MEMBERS = 3_500
+
 type Sending = { readonly server: HostileServer; readonly batches: readonly (readonly Event[])[] }
 
 /** Each server sends messages to a room of its own; one server's transactions follow each other. */
@@ -34,6 +37,17 @@ export async function measureInbound(ca: TestCa, serverCount: number, events: nu
         batches: inBatches(messages(rooms[index] as RemoteRoom, Math.ceil(events / serverCount))),
       }))
     return { rooms, write }
+  })
+}
+
+/** Transactions as long as fifty events make them: each is nearly of the greatest size, and slow to read. */
+export async function measureLargeInbound(ca: TestCa, events: number): Promise<InboundFigures> {
+  return measure(ca, '1, events of 54 kB', 1, (servers) => {
+    const [server] = servers as [HostileServer]
+    const room = new RemoteRoom('11', server.user('owner'), server.signer)
+    const content = Object.fromEntries(Array.from({ length: LARGE_MEMBERS }, (_, n) => [`key ${n}`, n]))
+    const write = () => [{ server, batches: inBatches(Array.from({ length: events }, () => room.send(content))) }]
+    return { rooms: [room], write }
   })
 }
 

@@ -1,5 +1,5 @@
 import { TestCa } from '#test/federation/harness/test-ca.ts'
-import { type InboundFigures, measureForkedInbound, measureInbound } from './inbound.ts'
+import { type InboundFigures, measureForkedInbound, measureInbound, measureLargeInbound } from './inbound.ts'
 import { type JoinFigures, measureJoin } from './joins.ts'
 import { measureResolutions, type ResolutionFigures } from './resolution.ts'
 
@@ -31,6 +31,7 @@ export async function measureFederation(sizes: FederationSizes): Promise<Federat
     await measureInbound(ca, 1, sizes.inboundEvents),
     await measureInbound(ca, SERVERS, sizes.inboundEvents),
     await measureForkedInbound(ca, SERVERS, sizes.inboundEvents / 5),
+    await measureLargeInbound(ca, sizes.inboundEvents / 20),
   ]
   return { joins, inbound, resolutions: await measureResolutions(sizes.hostileEvents) }
 }

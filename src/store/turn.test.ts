@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, it, mock } from 'node:test'
 import { inSlices, isTurnOver, nextTurn } from './turn.ts'
 
 /** So much work that a turn is used up. */
-const LONG_MS = 5
+const LONG_MS = 4
 
 let now = 0
 let turn = 0
@@ -77,6 +77,6 @@ describe('turns', () => {
       return 'done'
     }
     assert.equal(await inSlices(slices()), 'done')
-    assert.equal(turns.size, 4)
+    assert.equal(turns.size, 5)
   })
 })

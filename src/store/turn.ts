@@ -5,7 +5,7 @@
 import type { Slices } from '#core/state/steps.ts'
 
 /** How long work that gives way may hold the event loop before others get a turn. */
-const SLICE_MS_MAX = 5
+const SLICE_MS_MAX = 4
 
 /** When such work was first done in this turn; null for not yet. */
 let began: number | null = null

@@ -5,7 +5,7 @@ import { badJson } from '#core/matrix-error.ts'
 /** Bytes that are parsed at once, unless one part of the text is longer. */
 const SLICE_BYTES = 64 * 1024
 /** Bytes that are looked through at once. */
-const SCAN_BYTES = 128 * 1024
+const SCAN_BYTES = 64 * 1024
 
 // No byte of a character outside of ASCII is one of these.
 const QUOTE = 0x22

@@ -66,15 +66,18 @@ export class RequestAuthenticator {
       throw unauthorized(`No key of ${origin} is known that signed the request`)
     }
     // Many may ask at once; what they send takes a while to read and to check.
-    await new Pacer().breathe()
+    const pacer = new Pacer()
+    await pacer.breathe()
     const content = await contentOf(request.body)
+    const signed = content === undefined ? null : await inSlices(canonicalSlices(content))
+    await pacer.breathe()
     const text = requestText({
       method: request.method,
       uri: request.uri,
       origin,
       // The signature covers a destination even where the header has none.
       destination: serverName,
-      content: content === undefined ? null : await inSlices(canonicalSlices(content)),
+      content: signed,
     })
     const isValid = await isSigned(text, { [origin]: signatures }, origin, (keyId) => keys.get(keyId))
     if (!isValid) throw unauthorized(`The request is not validly signed by ${origin}`)
