@@ -39,18 +39,22 @@ type Conflict = { readonly key: StateKey; readonly events: readonly (EventNid | 
 
 type Change = { readonly type: string; readonly stateKey: string; readonly event: EventNid | null }
 
-async function readConflicts(
-  store: Store,
-  first: StateId,
-  others: readonly StateId[],
-): Promise<ReadonlyMap<string, Conflict>> {
+type Conflicts = {
+  readonly byKey: ReadonlyMap<string, Conflict>
+  /** The events of all of them. */
+  readonly events: ReadonlySet<EventNid>
+}
+
+async function readConflicts(store: Store, first: StateId, others: readonly StateId[]): Promise<Conflicts> {
   return store.read(async (tx) => {
+    const conflicted = new Set<EventNid>()
     const conflicts = new Map<string, { readonly key: StateKey; readonly events: (EventNid | null)[] }>()
     const pacer = new Pacer()
     for (const [index, other] of others.entries()) {
       for (const { type, stateKey, a, b } of await tx.state.diff(first, other)) {
         await pacer.breathe()
         const name = stateMapKey(type, stateKey)
+        for (const nid of [a, b]) if (nid !== null) conflicted.add(nid)
         // A state that doesn't differ from the first one here has what that has.
         const conflict = conflicts.get(name) ?? {
           key: [type, stateKey],
@@ -60,7 +64,7 @@ async function readConflicts(
         conflicts.set(name, conflict)
       }
     }
-    return conflicts
+    return { byKey: conflicts, events: conflicted }
   })
 }
 
@@ -74,12 +78,12 @@ class Forks {
   readonly #graph: LoadedAuthGraph
   readonly #steps = new Steps()
 
-  constructor(store: Store, rules: RoomVersionRules, first: StateId, conflicts: ReadonlyMap<string, Conflict>) {
+  constructor(store: Store, rules: RoomVersionRules, first: StateId, { byKey, events }: Conflicts) {
     this.#store = store
     this.#rules = rules
     this.#first = first
-    this.#conflicts = conflicts
-    this.#conflicted = new Set([...conflicts.values()].flatMap(({ events }) => present(events)))
+    this.#conflicts = byKey
+    this.#conflicted = events
     this.#graph = new LoadedAuthGraph(store)
   }
 
