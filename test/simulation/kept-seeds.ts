@@ -13,4 +13,5 @@ export const KEPT_SEEDS: readonly { readonly seed: number; readonly about: strin
     about: 'a completed state was judged on by a told state that had been resolved with one that lacked members',
   },
   { seed: 140, about: 'the auth difference lacked what an event cited that had come before its own auth events' },
+  { seed: 309, about: 'an invite that had come alone was built on before what authorises it had come' },
 ]

@@ -51,14 +51,13 @@ export class OutlierEvents {
       await pacer.breathe()
     }
     const stored = await this.#stored(wanted, pacer)
-    const incomplete = await this.#incomplete(stored)
     const judged = new Map<EventId, Judged>()
     const kept = new Map<EventId, KeptOutlier>()
     const fresh: Event[] = []
     for (const event of await inSlices(ordered(wanted, authEdges))) {
       const row = stored.get(event.eventId)
       if (row !== undefined && row.roomNid !== room) continue
-      if (row !== undefined && !incomplete.has(row.nid) && !(await this.#isUnsettled(row))) {
+      if (row !== undefined && !(await this.#isUnsettled(row))) {
         const outcome = row.rejected ? 'reject' : 'accept'
         judged.set(event.eventId, { event: row.event, outcome, rule: '' })
         kept.set(event.eventId, { nid: row.nid, event: row.event, outcome })
@@ -90,21 +89,6 @@ export class OutlierEvents {
       await pacer.breathe()
     }
     return rows
-  }
-
-  /** Those that came by themselves and were kept without being judged: invites of rooms that weren't here. */
-  async #incomplete(stored: ReadonlyMap<EventId, EventRow>): Promise<Set<EventNid>> {
-    const outliers = [...stored.values()].filter((row) => row.rank === null && !row.rejected)
-    const incomplete = new Set<EventNid>()
-    for (let at = 0; at < outliers.length; at += BATCH_EVENTS_MAX) {
-      const some = outliers.slice(at, at + BATCH_EVENTS_MAX)
-      const edges = await this.#store.read((tx) => tx.events.authOf(some.map(({ nid }) => nid)))
-      for (const { nid, event } of some) {
-        const cited = new Set(event.authEvents).size
-        if ((edges.get(nid)?.auth.length ?? 0) < cited) incomplete.add(nid)
-      }
-    }
-    return incomplete
   }
 
   async #isUnsettled(row: EventRow): Promise<boolean> {
@@ -168,8 +152,6 @@ export class OutlierEvents {
       for (const event of unsettled) {
         const { verdict, reason } = { reason: undefined, ...outlierOf(event) }
         const row = stored.get(event.eventId)!
-        // An invite that still lacks something stays what it was taken for.
-        if (!row.rejected && reason === LACKS_AUTH_EVENTS) continue
         if (reason === undefined) await tx.events.rejudge(row.nid, verdict)
         else await tx.events.rejudge(row.nid, verdict, reason)
       }

@@ -4,6 +4,7 @@ import type { RoomId, UserId } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
 import { MatrixError } from '#core/matrix-error.ts'
 import { membershipOf } from '#services/rooms/member-content.ts'
+import { LACKS_AUTH_EVENTS } from '#services/rooms/received-events.ts'
 import type { Tx } from '#store/store.ts'
 import type { RoomNid, RoomRow } from '#store/types/rooms.ts'
 
@@ -18,7 +19,9 @@ export async function putOutsideMembership(tx: Tx, event: Event, stripped: reado
   const membership = membershipOf(event)
   if (membership === null || event.stateKey === null) throw new TypeError('Not a member event')
   const room = await outsideRoom(tx, event.roomId, event.rules.version)
-  const [eventNid] = await tx.events.addOutliers(room, [{ event, verdict: 'accepted' }])
+  // Until it is offered again with its auth events, which are mostly not here.
+  const outlier = { event, verdict: 'rejected', reason: LACKS_AUTH_EVENTS } as const
+  const [eventNid] = await tx.events.addOutliers(room, [outlier])
   if (eventNid === undefined) throw new Error('The outlier has no number')
   const user = await tx.users.intern(event.stateKey as UserId)
   const current = await tx.memberships.one(user, room)

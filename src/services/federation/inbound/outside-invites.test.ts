@@ -1,0 +1,50 @@
+/** Invites that came by themselves, without the events that authorise them: these are asked for before others build on it. */
+import assert from 'node:assert/strict'
+import { after, before, it } from 'node:test'
+import type { ServerName, UserId } from '#core/ids.ts'
+import { putOutsideMembership } from '#services/federation/membership/outside-memberships.ts'
+import {
+  HERE,
+  honest,
+  type InboundFixture,
+  inboundFixture,
+  signerOf,
+  signHere,
+} from '#test/federation/harness/inbound-fixture.ts'
+
+const OTHER = 'other.test' as ServerName
+const OLLY = `@olly:${OTHER}` as UserId
+const BELLA = `@bella:${HERE}` as UserId
+
+let fixture: InboundFixture
+before(async () => {
+  fixture = await inboundFixture()
+})
+after(() => fixture[Symbol.asyncDispose]())
+
+it('an invite is known with its whole auth chain once an event cites it', async () => {
+  const { store } = fixture.rooms
+  const room = await fixture.joinedRoom()
+  const { tips } = room
+  room.member(OLLY, 'join', OLLY, signerOf(OTHER))
+  const invite = room.member(BELLA, 'invite', OLLY, signerOf(OTHER))
+  await store.write((tx) => putOutsideMembership(tx, invite, []))
+  const authOfInvite = () =>
+    store.read(async (tx) => {
+      const { nid } = (await tx.events.byId(invite.eventId))!
+      return (await tx.events.authOf([nid])).get(nid)?.auth.length
+    })
+  assert.equal(await authOfInvite(), invite.authEvents.length - 1)
+
+  const content = { membership: 'join' }
+  const draft = { type: 'm.room.member', stateKey: BELLA, sender: BELLA, content, prevEvents: tips, signer: signHere }
+  const join = room.add(room.event(draft))
+  assert.ok(join.authEvents.includes(invite.eventId))
+  fixture.answers = honest(room)
+  await fixture.push(join)
+  await fixture.ingest.idle()
+  for (const { eventId } of [invite, join]) {
+    assert.equal((await store.read((tx) => tx.events.byId(eventId)))?.rejected, false)
+  }
+  assert.equal(await authOfInvite(), invite.authEvents.length)
+})
