@@ -42,7 +42,9 @@ export class RemoteRoom {
     this.signer = signer
     this.#ownRoomId = `!remote${roomsMade++}of${process.pid}:${signer.name}` as RoomId
     const named = this.rules.auth.createNamesCreator ? { creator } : {}
-    this.add(this.event({ type: 'm.room.create', stateKey: '', content: { room_version: version, ...named } }))
+    // From version 12 on the same create event, at the same time, would be the same room.
+    const content = { room_version: version, ...named, 'org.example.number': roomsMade }
+    this.add(this.event({ type: 'm.room.create', stateKey: '', content }))
     this.member(creator, 'join')
     const users = this.rules.auth.privilegedCreators ? {} : { [creator]: 100 }
     this.put('m.room.power_levels', { users })
