@@ -144,6 +144,8 @@ describe('a room with partial state', () => {
   it('lets further users of this server in by way of servers that know whether they are banned', async () => {
     const [ben, bea] = [await b.user('ben'), await b.user('bea')]
     assert.equal((await alice.room(roomId, 'ban', { user_id: bea.userId })).status, 200)
+    // One that hasn't heard of the ban yet would let her in.
+    await c.sees(roomId, bea.userId, 'ban')
     const refused = await bea.join(roomId)
     assert.deepEqual([refused.status, refused.body.errcode], [403, 'M_FORBIDDEN'])
     assert.equal((await ben.join(roomId)).status, 200)
