@@ -14,4 +14,5 @@ export const KEPT_SEEDS: readonly { readonly seed: number; readonly about: strin
   },
   { seed: 140, about: 'the auth difference lacked what an event cited that had come before its own auth events' },
   { seed: 309, about: 'an invite that had come alone was built on before what authorises it had come' },
+  { seed: 520, about: 'an invite that had come alone was left out of a told state' },
 ]

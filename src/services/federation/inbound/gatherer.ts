@@ -267,8 +267,7 @@ export class Gatherer {
     const { store, reader, outliers } = this.#deps
     const before = await this.stateBefore(room, eventId, sources, budget)
     if (before === null) return null
-    const known = await store.read((tx) => tx.events.byIds([eventId]))
-    if (known.length === 0) {
+    if ((await this.#unsettled([eventId])).size > 0) {
       const pdus = await this.#single(sources[0]!, [eventId])
       const read = await reader.events(pdus, room.rules, sources[0]!, room.roomId)
       await outliers.keep(room.nid, [...read.values()])

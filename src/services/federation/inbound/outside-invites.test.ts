@@ -48,3 +48,20 @@ it('an invite is known with its whole auth chain once an event cites it', async 
   }
   assert.equal(await authOfInvite(), invite.authEvents.length)
 })
+
+it('an invite is part of the state after it, also where that is only told', async () => {
+  const { store } = fixture.rooms
+  const room = await fixture.joinedRoom()
+  room.member(OLLY, 'join', OLLY, signerOf(OTHER))
+  const invite = room.member(BELLA, 'invite', OLLY, signerOf(OTHER))
+  await store.write((tx) => putOutsideMembership(tx, invite, []))
+  const next = room.send({ body: 'next' })
+  const answer = honest(room)
+  fixture.answers = (what, request) => (what === 'get_missing_events' ? null : answer(what, request))
+  await fixture.push(next)
+  await fixture.ingest.idle()
+  await store.read(async (tx) => {
+    const [row, known] = [await tx.events.byId(next.eventId), await tx.events.byId(invite.eventId)]
+    assert.equal(await tx.state.get(row!.stateBefore, 'm.room.member', BELLA), known!.nid)
+  })
+})
