@@ -3,7 +3,12 @@ import assert from 'node:assert/strict'
 import { after, afterEach, before, describe, it } from 'node:test'
 import type { RoomId, UserId } from '#core/ids.ts'
 import type { WireReply } from '#services/federation/transport/transport.ts'
-import { type Member, SmallFederation, type User } from '#test/federation/harness/small-federation.ts'
+import {
+  type Member,
+  type SmallFederation,
+  threeServers,
+  type User,
+} from '#test/federation/harness/small-federation.ts'
 
 let federation: SmallFederation
 let a: Member
@@ -14,13 +19,7 @@ let bob: User
 let carol: User
 
 before(async () => {
-  federation = new SmallFederation()
-  a = await federation.server('a.test')
-  b = await federation.server('b.test')
-  c = await federation.server('c.test')
-  alice = await a.user('alice')
-  bob = await b.user('bob')
-  carol = await c.user('carol')
+  ;({ federation, a, b, c, alice, bob, carol } = await threeServers())
 })
 afterEach(() => {
   federation.intercept = () => null

@@ -2,7 +2,12 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import type { EventId, RoomId } from '#core/ids.ts'
-import { type Member, SmallFederation, type User } from '#test/federation/harness/small-federation.ts'
+import {
+  type Member,
+  type SmallFederation,
+  threeServers,
+  type User,
+} from '#test/federation/harness/small-federation.ts'
 import { CryptoDevice } from '#test/harness/crypto-device.ts'
 
 let federation: SmallFederation
@@ -17,13 +22,7 @@ let roomId: RoomId
 let release: () => void
 
 beforeEach(async () => {
-  federation = new SmallFederation()
-  a = await federation.server('a.test')
-  b = await federation.server('b.test')
-  c = await federation.server('c.test')
-  alice = await a.user('alice')
-  bob = await b.user('bob')
-  carol = await c.user('carol')
+  ;({ federation, a, b, c, alice, bob, carol } = await threeServers())
   roomId = await alice.createRoom({ preset: 'public_chat', name: 'Hall' })
   assert.equal((await carol.join(roomId, a)).status, 200)
   await c.services.federation.memberships.partialStates.idle()
@@ -49,15 +48,6 @@ const memberAfter = (eventId: EventId) =>
     const nid = await tx.state.get(row!.stateAfter, 'm.room.member', carol.userId)
     return nid === null ? undefined : (await tx.events.byNids([nid])).get(nid)?.event.content['membership']
   })
-/** Until something holds of what b.test has stored. */
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  while (!(await holds())) {
-    const { promise, resolve } = Promise.withResolvers<void>()
-    const end = b.store.onCommit(() => resolve())
-    if (!(await holds())) await promise
-    end()
-  }
-}
 const complete = () => b.services.federation.memberships.partialStates.idle()
 
 describe('a room with partial state', () => {
@@ -72,7 +62,7 @@ describe('a room with partial state', () => {
 
   it('takes messages of members who are not known yet', async () => {
     const eventId = await carol.say(roomId, 'from afar')
-    await until(async () => (await b.store.read((tx) => tx.events.byId(eventId))) !== null)
+    await b.until(async () => (await b.store.read((tx) => tx.events.byId(eventId))) !== null)
     const row = await b.store.read((tx) => tx.events.byId(eventId))
     assert.deepEqual([row?.rejected, row?.softFailed], [false, false])
   })
@@ -86,9 +76,9 @@ describe('a room with partial state', () => {
     }
     const late = await carol.say(roomId, 'am I still here?')
     assert.equal((await alice.room(roomId, 'kick', { user_id: carol.userId })).status, 200)
-    await until(async () => (await b.membership(roomId, carol.userId)) === 'leave')
+    await b.sees(roomId, carol.userId, 'leave')
     gate.resolve()
-    await until(async () => (await b.store.read((tx) => tx.events.byId(late))) !== null)
+    await b.until(async () => (await b.store.read((tx) => tx.events.byId(late))) !== null)
     const softFailed = async () => (await b.store.read((tx) => tx.events.byId(late)))?.softFailed
     assert.equal(await softFailed(), false)
     release()

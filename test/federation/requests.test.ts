@@ -2,7 +2,12 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import type { EventId, RoomId } from '#core/ids.ts'
-import { type Member, SmallFederation, type User } from '#test/federation/harness/small-federation.ts'
+import {
+  type Member,
+  type SmallFederation,
+  threeServers,
+  type User,
+} from '#test/federation/harness/small-federation.ts'
 
 let federation: SmallFederation
 let a: Member
@@ -13,13 +18,7 @@ let bob: User
 let carol: User
 
 beforeEach(async () => {
-  federation = new SmallFederation()
-  a = await federation.server('a.test')
-  b = await federation.server('b.test')
-  c = await federation.server('c.test')
-  alice = await a.user('alice')
-  bob = await b.user('bob')
-  carol = await c.user('carol')
+  ;({ federation, a, b, c, alice, bob, carol } = await threeServers())
 })
 afterEach(async () => {
   await federation[Symbol.asyncDispose]()

@@ -8,7 +8,13 @@ import { parseJson } from '#core/json/parse.ts'
 import type { JsonObject } from '#core/json/value.ts'
 import { ROOM_VERSIONS } from '#core/room-versions.ts'
 import type { WireRequest } from '#services/federation/transport/transport.ts'
-import { type Member, type Reply, SmallFederation, type User } from '#test/federation/harness/small-federation.ts'
+import {
+  type Member,
+  type Reply,
+  type SmallFederation,
+  threeServers,
+  type User,
+} from '#test/federation/harness/small-federation.ts'
 
 let federation: SmallFederation
 /** The inviter's server, the joining one, and a third one in the room. */
@@ -20,13 +26,7 @@ let bob: User
 let carol: User
 
 before(async () => {
-  federation = new SmallFederation()
-  a = await federation.server('a.test')
-  b = await federation.server('b.test')
-  c = await federation.server('c.test')
-  alice = await a.user('alice')
-  bob = await b.user('bob')
-  carol = await c.user('carol')
+  ;({ federation, a, b, c, alice, bob, carol } = await threeServers())
 })
 afterEach(() => {
   federation.intercept = () => null

@@ -195,11 +195,16 @@ export class Member {
   }
 
   /** Resolves when this server sees the user that way, whenever it hears of it. */
-  async sees(roomId: RoomId, userId: UserId, membership: string): Promise<void> {
-    while ((await this.membership(roomId, userId)) !== membership) {
+  sees(roomId: RoomId, userId: UserId, membership: string): Promise<void> {
+    return this.until(async () => (await this.membership(roomId, userId)) === membership)
+  }
+
+  /** Resolves when something holds of what this server has stored. */
+  async until(holds: () => Promise<boolean>): Promise<void> {
+    while (!(await holds())) {
       const { promise, resolve } = Promise.withResolvers<void>()
       const end = this.store.onCommit(() => resolve())
-      if ((await this.membership(roomId, userId)) !== membership) await promise
+      if (!(await holds())) await promise
       end()
     }
   }
@@ -207,6 +212,16 @@ export class Member {
   async membership(roomId: RoomId, userId: UserId): Promise<unknown> {
     return (await this.state(roomId, 'm.room.member', userId))?.content['membership']
   }
+}
+
+/** Three servers with a user each. */
+export async function threeServers() {
+  const federation = new SmallFederation()
+  const a = await federation.server('a.test')
+  const b = await federation.server('b.test')
+  const c = await federation.server('c.test')
+  const [alice, bob, carol] = [await a.user('alice'), await b.user('bob'), await c.user('carol')]
+  return { federation, a, b, c, alice, bob, carol }
 }
 
 /** A user's client. Paths leave out `/_matrix/client/v3`. */
