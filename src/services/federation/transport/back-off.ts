@@ -55,7 +55,7 @@ export class BackOff {
     return left > 0 && left <= retry.maxMs ? nextTryTs : null
   }
 
-  /** The same servers, those last that nothing is sent to for now: where only some can be asked, it is to be the others. */
+  /** The same servers, those in a pause last: where only some can be asked, it is to be the others. */
   reachableFirst(servers: readonly ServerName[]): ServerName[] {
     const isPaused = (server: ServerName) => this.pausedUntil(server) !== null
     return [...servers.filter((server) => !isPaused(server)), ...servers.filter(isPaused)]
