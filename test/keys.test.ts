@@ -82,7 +82,6 @@ describe('identity keys', () => {
       ['M_INVALID_PARAM', crypto.deviceKeys({ keys: { ...others, 'ed25519:OTHER': 'x' } })],
       ['M_INVALID_PARAM', crypto.deviceKeys({ keys: { ...others, [crypto.keyId]: 'c2hvcnQ' } })],
       ['M_BAD_JSON', crypto.deviceKeys({ algorithms: 'all' })],
-      ['M_INVALID_SIGNATURE', crypto.unsignedKeys()],
       ['M_INVALID_SIGNATURE', { ...keys, algorithms: [] }],
       ['M_INVALID_SIGNATURE', mallory.sign(crypto.unsignedKeys())],
       ['M_TOO_LARGE', crypto.deviceKeys({ more: 'x'.repeat(65_536) })],
@@ -94,14 +93,44 @@ describe('identity keys', () => {
     assert.deepEqual((await query(user, { [user.userId]: [] })).device_keys, { [user.userId]: {} })
   })
 
-  it('stay the same under their ids for ever', async () => {
+  it('may come without a signature, which takes none away', async () => {
+    const user = await newUser()
+    const crypto = new CryptoDevice(user)
+    const shown = async () => (await query(user, { [user.userId]: [] })).device_keys[user.userId][user.deviceId]
+    assert.equal((await upload(user, { device_keys: crypto.unsignedKeys() })).status, 200)
+    assert.deepEqual(await shown(), { ...crypto.unsignedKeys(), signatures: {} })
+    for (const device_keys of [crypto.deviceKeys(), crypto.unsignedKeys()]) {
+      assert.equal((await upload(user, { device_keys })).status, 200)
+      assert.deepEqual(await shown(), crypto.deviceKeys())
+    }
+  })
+
+  it('of a client that lost its store take the place of those before, with the one-time keys', async () => {
     const alice = await published()
-    const other = new CryptoDevice(alice)
-    const { status, body } = await upload(alice, { device_keys: other.deviceKeys() })
-    assert.deepEqual([status, body.errcode], [400, 'M_INVALID_PARAM'])
-    const { [`curve25519:${alice.deviceId}`]: _curve, ...fewer } = alice.crypto.unsignedKeys()['keys'] as JsonObject
-    const without = await upload(alice, { device_keys: alice.crypto.deviceKeys({ keys: fewer }) })
-    assert.equal(without.body.errcode, 'M_INVALID_PARAM', 'then another key could come under that id')
+    const first = { one_time_keys: alice.crypto.oneTimeKeys(3), fallback_keys: alice.crypto.fallbackKey() }
+    assert.equal((await upload(alice, first)).status, 200)
+    await claim(alice, alice)
+    const anew = new CryptoDevice(alice)
+    const before = await position()
+    const { status, body } = await upload(alice, {
+      device_keys: anew.deviceKeys(),
+      one_time_keys: anew.oneTimeKeys(1),
+      fallback_keys: anew.fallbackKey(),
+    })
+    assert.deepEqual([status, body], [200, { one_time_key_counts: { signed_curve25519: 1 } }])
+    assert.equal(await position(), before + 1, 'the list of devices has changed')
+    const { device_keys: shown } = await query(alice, { [alice.userId]: [] })
+    assert.deepEqual(shown[alice.userId][alice.deviceId], anew.deviceKeys())
+    const claimed = [await claim(alice, alice), await claim(alice, alice)]
+    for (const key of claimed.flatMap((keys) => Object.values(keys))) {
+      const signed = (key['signatures'] as JsonObject)[alice.userId] as JsonObject
+      assert.deepEqual(anew.sign(key), { ...key, signatures: { [alice.userId]: signed } }, 'the new device signed it')
+    }
+    assert.equal(claimed.length, 2)
+  })
+
+  it('may be sent again, and other members of them may change', async () => {
+    const alice = await published()
     const again = await upload(alice, { device_keys: alice.crypto.deviceKeys(), one_time_keys: null })
     assert.equal(again.status, 200)
     const more = alice.crypto.deviceKeys({ algorithms: [] })
@@ -169,6 +198,27 @@ describe('one-time keys', () => {
     assert.deepEqual(body, { one_time_key_counts: { signed_curve25519: 1 } })
     assert.equal(Object.keys(await claim(bob, alice)).length, 1)
     assert.deepEqual(await claim(bob, alice), {})
+  })
+
+  it('are the same with another signature, also those that were given out', async () => {
+    const alice = await published()
+    const once = { one_time_keys: alice.crypto.oneTimeKeys(2), fallback_keys: alice.crypto.fallbackKey() }
+    await upload(alice, once)
+    const [claimed] = Object.keys(await claim(alice, alice))
+    const resigned = (keys: Record<string, JsonObject>) =>
+      Object.fromEntries(
+        Object.entries(keys).map(([name, key]) => {
+          return [name, { ...key, signatures: { [alice.userId]: { [alice.crypto.keyId]: 'another' } } }]
+        }),
+      )
+    const { status, body } = await upload(alice, {
+      one_time_keys: resigned(once.one_time_keys),
+      fallback_keys: resigned(once.fallback_keys),
+    })
+    assert.deepEqual([status, body], [200, { one_time_key_counts: { signed_curve25519: 1 } }])
+    const [next] = Object.keys(await claim(alice, alice))
+    assert.notEqual(next, claimed, 'nobody gets a key twice')
+    assert.deepEqual(await claim(alice, alice), once.fallback_keys)
   })
 
   it('are refused, all of them, where an id stands for another key', async () => {

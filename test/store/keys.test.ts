@@ -112,6 +112,27 @@ forEachDatabase('one-time keys', (test) => {
   })
 })
 
+forEachDatabase('one-time keys of a device', (test) => {
+  test('are forgotten with those given out and the fallback key, and no other device’s', async (open) => {
+    const store = await open()
+    const alice = await newUser(store, ALICE, PHONE, LAPTOP)
+    await store.write(async (tx) => {
+      for (const device of [PHONE, LAPTOP]) {
+        await tx.oneTimeKeys.add(alice, device, keys(2))
+        await tx.oneTimeKeys.claim(alice, device, CURVE)
+        await tx.oneTimeKeys.putFallback(alice, device, key(9))
+      }
+      await tx.oneTimeKeys.forget(alice, PHONE)
+    })
+    await store.read(async (tx) => {
+      assert.deepEqual(await tx.oneTimeKeys.known(alice, PHONE, ['k0', 'k1']), [])
+      assert.deepEqual(await tx.oneTimeKeys.fallbackKeys(alice, PHONE), [])
+      assert.equal((await tx.oneTimeKeys.known(alice, LAPTOP, ['k0', 'k1'])).length, 2)
+      assert.equal((await tx.oneTimeKeys.fallbackKeys(alice, LAPTOP)).length, 1)
+    })
+  })
+})
+
 forEachDatabase('cross-signing keys', (test) => {
   test('are one for each use, until they are deleted', async (open) => {
     const store = await open()

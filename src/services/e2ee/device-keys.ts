@@ -1,3 +1,4 @@
+import { signableText } from '#core/event/sign.ts'
 import type { DeviceId, UserId } from '#core/ids.ts'
 import { canonicalJson } from '#core/json/canonical.ts'
 import { type JsonObject, member } from '#core/json/value.ts'
@@ -45,7 +46,7 @@ export class DeviceKeys {
    * Publishes keys of the caller's device, all or none. What was published already may be sent again. Returns how many
    * one-time keys wait to be claimed.
    *
-   * @throws MatrixError M_INVALID_PARAM, also for an id under which another key was published; M_BAD_JSON,
+   * @throws MatrixError M_INVALID_PARAM, also for an id under which another one-time key was published; M_BAD_JSON,
    * M_INVALID_SIGNATURE, M_TOO_LARGE
    */
   async upload({ userId, userNid, deviceId }: Caller, upload: KeyUpload): Promise<KeyCounts> {
@@ -78,28 +79,32 @@ export function checkedUpload(device: OwnDevice, upload: KeyUpload): (tx: Tx) =>
   }
 }
 
-/** Writes a device's identity keys, which others verified perhaps: under their ids they stay the same for ever. */
+/**
+ * Writes a device's identity keys. Those of a client that lost its store and keeps its access token are other keys under
+ * the same ids. Others, who verified the device perhaps, are told of them by the list of devices; it is for clients to
+ * warn.
+ */
 async function putDeviceKeys(tx: Tx, device: OwnDevice, uploaded: JsonObject): Promise<void> {
   const { userId, userNid, deviceId } = device
-  const keys = withSignaturesBy(uploaded, userId, [`ed25519:${deviceId}`])
+  // `signatures` is required of an answer, also where there is none.
+  const keys = { signatures: {}, ...withSignaturesBy(uploaded, userId, [`ed25519:${deviceId}`]) }
   const present = await tx.deviceKeys.get(userNid, deviceId)
-  if (present !== null && rebinds(present, keys)) {
-    throw invalidParam('The device has published other keys under these ids. Log in as a new device to use new keys')
-  }
+  const isSigned = signaturesOf(keys, userId).length > 0
+  // Signatures by others cover the whole object, not the keys alone, and none of the device's own signatures.
+  const isSameText = present !== null && signableText(present) === signableText(keys)
+  const isSame = isSameText && (!isSigned || canonicalJson(present) === canonicalJson(keys))
+  if (present !== null && !isSameText) await tx.keySignatures.forget(userNid, [deviceId])
+  // The private halves of the one-time keys went with those of the identity keys, and their ids begin anew.
+  if (present !== null && replacesKeys(present, keys)) await tx.oneTimeKeys.forget(userNid, deviceId)
   const signatures = await crossSignatures(tx, device, uploaded)
-  const isSame = present !== null && canonicalJson(present) === canonicalJson(keys)
   if (isSame && signatures.length === 0) return
-  if (!isSame) {
-    // Signatures cover the whole object, not the keys alone.
-    if (present !== null) await tx.keySignatures.forget(userNid, [deviceId])
-    await tx.deviceKeys.put(userNid, deviceId, keys)
-  }
+  if (!isSame) await tx.deviceKeys.put(userNid, deviceId, keys)
   await tx.keySignatures.put(signatures)
   await tx.devices.recordListChange(userNid, deviceId)
 }
 
-/** Whether a key's id stood for another key before, or could soon stand for another one. */
-function rebinds(present: JsonObject, uploaded: JsonObject): boolean {
+/** Whether an id stands for another key than before, or for none. */
+function replacesKeys(present: JsonObject, uploaded: JsonObject): boolean {
   const before = member(present, 'keys') as JsonObject
   const now = member(uploaded, 'keys') as JsonObject
   return Object.entries(before).some(([keyId, key]) => member(now, keyId) !== key)

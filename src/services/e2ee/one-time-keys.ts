@@ -1,4 +1,5 @@
 import { sha256Base64 } from '#core/crypto.ts'
+import { signableText } from '#core/event/sign.ts'
 import { type DeviceId, fitsIdLimit } from '#core/ids.ts'
 import { canonicalJson } from '#core/json/canonical.ts'
 import { isJsonObject, type JsonObject, type JsonValue, member } from '#core/json/value.ts'
@@ -50,7 +51,13 @@ function oneTimeKey(name: string, key: JsonValue): OneTimeKey {
   }
   const text = canonicalJson(key)
   if (Buffer.byteLength(text) > ONE_TIME_KEY_BYTES_MAX) throw tooLarge(`The key '${name}' is too large`)
-  return { algorithm, keyId, key, digest: sha256Base64(text) }
+  return { algorithm, keyId, key, digest: digestOf(key) }
+}
+
+/** What makes a key the same one. A client that signs it again for another upload gets other signatures. */
+function digestOf(key: JsonValue): string {
+  if (!isJsonObject(key)) return sha256Base64(canonicalJson(key))
+  return sha256Base64(signableText(key))
 }
 
 /**
@@ -100,7 +107,7 @@ export async function putFallbackKeys(
   for (const key of keys) {
     const before = present.get(key.algorithm)
     if (before?.keyId !== key.keyId) await tx.oneTimeKeys.putFallback(user, deviceId, key)
-    else if (sha256Base64(canonicalJson(before.key)) !== key.digest) {
+    else if (digestOf(before.key) !== key.digest) {
       throw invalidParam(`Fallback key ${key.algorithm}:${key.keyId} already exists, and is another one`)
     }
   }

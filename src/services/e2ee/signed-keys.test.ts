@@ -24,13 +24,22 @@ describe('device keys', () => {
     checkDeviceKeys({ ...phone.deviceKeys(), unsigned: { age: 5 } }, ALICE, PHONE)
   })
 
+  it('may lack a signature, and are wrong with a wrong one', () => {
+    checkDeviceKeys(phone.unsignedKeys(), ALICE, PHONE)
+    checkDeviceKeys(master.sign(phone.unsignedKeys()), ALICE, PHONE)
+    for (const signature of ['', 'AAAA', 5]) {
+      const keys = { ...phone.unsignedKeys(), signatures: { [ALICE]: { [phone.keyId]: signature } } }
+      assert.throws(() => checkDeviceKeys(keys, ALICE, PHONE), { errcode: 'M_INVALID_SIGNATURE' })
+    }
+  })
+
   it('are wrong with a number that can’t be signed', () => {
     const keys = { ...phone.deviceKeys(), half: 0.5 }
     assert.throws(() => checkDeviceKeys(keys, ALICE, PHONE), { errcode: 'M_BAD_JSON' })
   })
 
   it('are wrong under names that objects have by themselves', () => {
-    for (const field of ['user_id', 'keys', 'algorithms', 'signatures']) {
+    for (const field of ['user_id', 'keys', 'algorithms']) {
       const { [field]: value, ...rest } = phone.deviceKeys()
       const inherited = Object.create({ [field]: value }, Object.getOwnPropertyDescriptors(rest)) as JsonObject
       assert.throws(() => checkDeviceKeys(inherited, ALICE, PHONE), field)

@@ -131,5 +131,10 @@ export function oneTimeKeyStore(sql: Sql): OneTimeKeyStore {
       }
       return { algorithm, keyId: row.key_id, key: JSON.parse(row.key) as JsonValue }
     },
+
+    async forget(user, deviceId) {
+      await sql.run('DELETE FROM one_time_keys WHERE user_nid = ? AND device_id = ?', [user, deviceId])
+      await sql.run('DELETE FROM fallback_keys WHERE user_nid = ? AND device_id = ?', [user, deviceId])
+    },
   }
 }

@@ -14,7 +14,7 @@ export type PublishedKey = {
 export type KnownOneTimeKey = {
   readonly algorithm: string
   readonly keyId: string
-  /** SHA-256 of the key's canonical JSON, in base64. */
+  /** SHA-256 of the key's canonical JSON without signatures, in base64. */
   readonly digest: string
 }
 
@@ -40,4 +40,6 @@ export interface OneTimeKeyStore extends OneTimeKeyReader {
    * now on; null where there is neither.
    */
   claim(user: UserNid, deviceId: DeviceId, algorithm: string): Promise<PublishedKey | null>
+  /** Forgets the device's one-time keys, those given out too, and its fallback keys. */
+  forget(user: UserNid, deviceId: DeviceId): Promise<void>
 }
