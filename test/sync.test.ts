@@ -84,7 +84,7 @@ test('a hole in a room that other servers write to is told of as a limited timel
   assert.deepEqual(ids(timeline.events), [far.eventId, last.eventId])
   assert.equal(timeline.limited, true)
   await store.write(async (tx) => {
-    const [gap] = await tx.gaps.below(room.nid, Number.MAX_SAFE_INTEGER, 1)
+    const [gap] = await tx.backwardExtremities.below(room.nid, Number.MAX_SAFE_INTEGER, 1)
     const { stateAfter: stateBefore } = (await tx.events.byId(near.eventId))!
     const events = [{ event: missing, verdict: 'accepted', stateBefore } as const]
     await tx.events.addHistory({ roomNid: room.nid, beforeRank: gap!.rank, events })
@@ -133,7 +133,7 @@ class Outside {
       const user = await tx.users.intern(this.#userId)
       const [eventNid] = await tx.events.addOutliers(nid, [{ event, verdict: 'accepted' }])
       const stripped = [{ type: 'm.room.name', state_key: '', sender: CAROL, content: { name: 'Elsewhere' } }]
-      await tx.memberships.setOutside({ user, room: nid, membership, eventNid: eventNid!, stripped })
+      await tx.memberships.setOutOfBand({ user, room: nid, membership, eventNid: eventNid!, stripped })
     })
     return event
   }

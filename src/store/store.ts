@@ -2,6 +2,7 @@
 import type { AccessTokenReader, AccessTokenStore } from '#store/types/access-tokens.ts'
 import type { AccountDataReader, AccountDataStore } from '#store/types/account-data.ts'
 import type { AccountReader, AccountStore } from '#store/types/accounts.ts'
+import type { BackwardExtremityReader, BackwardExtremityStore } from '#store/types/backward-extremities.ts'
 import type { CrossSigningKeyReader, CrossSigningKeyStore } from '#store/types/cross-signing-keys.ts'
 import type { DehydratedDeviceReader, DehydratedDeviceStore } from '#store/types/dehydrated-devices.ts'
 import type { DestinationReader, DestinationStore } from '#store/types/destinations.ts'
@@ -9,7 +10,6 @@ import type { DeviceKeysReader, DeviceKeysStore } from '#store/types/device-keys
 import type { DeviceReader, DeviceStore } from '#store/types/devices.ts'
 import type { Append, Appended, EventReader, EventStore } from '#store/types/events.ts'
 import type { FilterReader, FilterStore } from '#store/types/filters.ts'
-import type { GapReader, GapStore } from '#store/types/gaps.ts'
 import type { InboundReader, InboundStore } from '#store/types/inbound.ts'
 import type { KeyBackupReader, KeyBackupStore } from '#store/types/key-backups.ts'
 import type { KeySignatureReader, KeySignatureStore } from '#store/types/key-signatures.ts'
@@ -53,7 +53,7 @@ export type ReadTx = {
   readonly meta: MetaReader
   readonly rooms: RoomReader
   readonly events: EventReader
-  readonly gaps: GapReader
+  readonly backwardExtremities: BackwardExtremityReader
   readonly state: StateReader
   readonly memberships: MembershipReader
   readonly sharing: SharingReader
@@ -88,7 +88,7 @@ export type Tx = {
   readonly meta: MetaStore
   readonly rooms: RoomStore
   readonly events: EventStore
-  readonly gaps: GapStore
+  readonly backwardExtremities: BackwardExtremityStore
   readonly state: StateStore
   readonly memberships: MembershipStore
   readonly sharing: SharingReader

@@ -214,7 +214,7 @@ describe('S46: stripped state that should never have been stored', () => {
       await b.store.write(async (tx) => {
         const [user, room] = [(await tx.users.nid(bob.userId))!, (await tx.rooms.byId(roomId))!.nid]
         const { membership, eventNid } = (await tx.memberships.one(user, room))!
-        await tx.memberships.setOutside({ user, room, membership, eventNid, stripped: stored as never })
+        await tx.memberships.setOutOfBand({ user, room, membership, eventNid, stripped: stored as never })
       })
       assert.ok((await bob.sync()).rooms.invite[roomId] !== undefined)
       ok(await bob.room(roomId, 'leave'))

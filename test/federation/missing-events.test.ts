@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import type { EventId, RoomId } from '#core/ids.ts'
-import { putOutsideMembership } from '#services/federation/membership/outside-memberships.ts'
+import { putOutOfBandMembership } from '#services/federation/membership/out-of-band-memberships.ts'
 import type { WireReply } from '#services/federation/transport/transport.ts'
 import { type Member, SmallFederation, type User } from '#test/federation/harness/small-federation.ts'
 
@@ -110,7 +110,7 @@ describe('what comes late', () => {
     assert.equal((await bob.room(roomId, 'leave')).status, 200)
     const leave = (await b.state(roomId, 'm.room.member', bob.userId))!
     assert.equal((await bob.join(roomId, a)).status, 200)
-    await b.store.write((tx) => putOutsideMembership(tx, leave, []))
+    await b.store.write((tx) => putOutOfBandMembership(tx, leave, []))
     const membership = await b.store.read(async (tx) => {
       const room = await tx.rooms.byId(roomId)
       return (await tx.memberships.one((await tx.users.nid(bob.userId))!, room!.nid))?.membership

@@ -1,5 +1,5 @@
 /** A clock and timers that move only when told. */
-import type { Timers } from '#services/timers.ts'
+import type { Timers } from '#services/time/timers.ts'
 
 export type ManualTime = {
   readonly clock: () => number

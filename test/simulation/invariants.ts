@@ -89,7 +89,9 @@ function checkEvent({ event, redactedBy }: EventRow, signers: ReadonlyMap<Server
 /** I5: "prev/auth of every non-outlier known": auth events without exception, previous ones unless they are a gap. */
 async function checkReferences({ server, row, events }: RoomCopy): Promise<void> {
   await server.store.read(async (tx) => {
-    const gaps = new Set((await tx.gaps.below(row.nid, row.rankMax, EVENTS_MAX)).map(({ missing }) => missing))
+    const gaps = new Set(
+      (await tx.backwardExtremities.below(row.nid, row.rankMax, EVENTS_MAX)).map(({ missing }) => missing),
+    )
     const judged = [...events.values()].filter(({ rejected }) => !rejected)
     const cited = judged.flatMap(({ event }) => [...event.authEvents, ...event.prevEvents])
     const known = await tx.events.known([...new Set(cited)])
@@ -148,8 +150,8 @@ async function checkMembers({ server, row, state, servers }: RoomCopy): Promise<
     const members: MembershipRow[] = []
     for (const one of await tx.memberships.ofRoom(row.nid, MEMBERSHIPS)) {
       // An invite that the room itself may never have seen, if its sender's server died over it.
-      const isOutside = one.membership !== 'join' && (await tx.memberships.stripped(one.userNid, row.nid)) !== null
-      if (!isOutside) members.push(one)
+      const isOutOfBand = one.membership !== 'join' && (await tx.memberships.stripped(one.userNid, row.nid)) !== null
+      if (!isOutOfBand) members.push(one)
     }
     const names = await tx.users.userIds(members.map(({ userNid }) => userNid))
     const actual = new Map<string, string>(

@@ -1,5 +1,5 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Timers } from '#services/timers.ts'
+import { setImmediate as nextSlice } from 'node:timers/promises'
+import type { Timers } from '#services/time/timers.ts'
 
 /** Turns of the event loop without news after which all that could be done without a timer is done. */
 const QUIET_TURNS = 6
@@ -49,7 +49,7 @@ export class VirtualTime {
     let quiet = 0
     while (quiet < QUIET_TURNS) {
       const before = this.#news
-      await nextTurn()
+      await nextSlice()
       quiet = this.#news === before ? quiet + 1 : 0
     }
   }

@@ -10,8 +10,8 @@ import { parseQueryString } from '#kit/query-string.ts'
 import { type InputReader, inputReader } from '#kit/read-input.ts'
 import { addressKey } from '#kit/request-address.ts'
 import type { Services } from '#kit/services.ts'
-import type { RateLimiter } from '#services/rate-limiter.ts'
-import type { ServerLimiter } from '#services/server-limiter.ts'
+import type { RateLimiter } from '#services/rate-limits/rate-limiter.ts'
+import type { ServerLimiter } from '#services/rate-limits/server-limiter.ts'
 
 export type RunDeps = {
   readonly services: Services

@@ -3,11 +3,11 @@ import type { Metrics } from '#kit/metrics.ts'
 import type { AccountServices } from '#services/accounts/account-services.ts'
 import type { E2eeServices } from '#services/e2ee/e2ee-services.ts'
 import type { FederationServices } from '#services/federation/federation-services.ts'
-import type { RateLimiter } from '#services/rate-limiter.ts'
+import type { RateLimiter } from '#services/rate-limits/rate-limiter.ts'
+import type { ServerLimiter } from '#services/rate-limits/server-limiter.ts'
 import type { ReadingServices } from '#services/reading-services.ts'
 import type { RendezvousSessions } from '#services/rendezvous/rendezvous-sessions.ts'
 import type { RoomServices } from '#services/rooms/room-services.ts'
-import type { ServerLimiter } from '#services/server-limiter.ts'
 
 /**
  * What endpoints can reach: one line a service, given by the composition root (`src/server.ts`). A handler takes only

@@ -1,7 +1,7 @@
 /** What clients and other servers ask of this server's list of rooms alike ("Published room directory"). */
 import { type Static, Type } from 'typebox'
 import { tCount } from '#kit/schemas.ts'
-import type { DirectoryPage, RoomDirectory } from '#services/rooms/directory.ts'
+import type { DirectoryPage, RoomDirectory } from '#services/rooms/directory/directory.ts'
 
 /** The members of a request that name a page of the list. */
 export const roomsPage = {

@@ -17,7 +17,7 @@ import { Uia } from '#services/accounts/uia/uia.ts'
 import { Filters } from '#services/filters/filters.ts'
 import { Profiles } from '#services/profiles/profiles.ts'
 import { PushRules } from '#services/push-rules/push-rules.ts'
-import type { RateLimiter } from '#services/rate-limiter.ts'
+import type { RateLimiter } from '#services/rate-limits/rate-limiter.ts'
 import type { Store } from '#store/store.ts'
 
 /** What concerns accounts alone, and no rooms. */

@@ -2,7 +2,7 @@ import type { DeviceId, UserId } from '#core/ids.ts'
 import { forbidden, MatrixError } from '#core/matrix-error.ts'
 import type { Passwords } from '#services/accounts/passwords.ts'
 import type { NewSession, Sessions } from '#services/accounts/sessions.ts'
-import type { RateLimiter } from '#services/rate-limiter.ts'
+import type { RateLimiter } from '#services/rate-limits/rate-limiter.ts'
 import type { Store } from '#store/store.ts'
 
 export type LoginRequest = {

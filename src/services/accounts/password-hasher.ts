@@ -1,7 +1,7 @@
 import { argon2 } from 'node:crypto'
 import { constantTimeEqual, decodeBase64, encodeBase64 } from '#core/crypto.ts'
 import type { RandomBytes } from '#services/accounts/secrets.ts'
-import { limitExceeded } from '#services/rate-limiter.ts'
+import { limitExceeded } from '#services/rate-limits/rate-limiter.ts'
 
 /** What a hash costs. */
 export type PasswordCost = { readonly memoryKib: number; readonly passes: number }

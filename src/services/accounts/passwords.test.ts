@@ -8,7 +8,7 @@ import { RATE_LIMITS } from '#config/rate-limits.ts'
 import type { ServerName, UserId } from '#core/ids.ts'
 import { PasswordHasher } from '#services/accounts/password-hasher.ts'
 import { Passwords } from '#services/accounts/passwords.ts'
-import { RateLimiter } from '#services/rate-limiter.ts'
+import { RateLimiter } from '#services/rate-limits/rate-limiter.ts'
 import { openStore } from '#store/sql/open.ts'
 
 test('W4: a hash made at a lower cost is replaced when its password was given', async () => {

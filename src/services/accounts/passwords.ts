@@ -2,7 +2,7 @@ import { ID_BYTES_MAX, type ServerName } from '#core/ids.ts'
 import { MatrixError } from '#core/matrix-error.ts'
 import { meantUserIds } from '#services/accounts/local-users.ts'
 import type { PasswordHasher } from '#services/accounts/password-hasher.ts'
-import type { RateLimiter } from '#services/rate-limiter.ts'
+import type { RateLimiter } from '#services/rate-limits/rate-limiter.ts'
 import type { Store } from '#store/store.ts'
 import type { AccountRow } from '#store/types/accounts.ts'
 

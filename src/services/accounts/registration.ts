@@ -2,7 +2,7 @@ import { type DeviceId, localpartOf, type ServerName, type UserId } from '#core/
 import { forbidden, missingParam } from '#core/matrix-error.ts'
 import type { Accounts } from '#services/accounts/accounts.ts'
 import type { Caller } from '#services/accounts/caller.ts'
-import { KeyedTurns } from '#services/accounts/keyed-turns.ts'
+import { KeyedMutex } from '#services/accounts/keyed-mutex.ts'
 import { localUserId, newUserId } from '#services/accounts/local-users.ts'
 import type { Passwords } from '#services/accounts/passwords.ts'
 import { type RandomBytes, randomLetters } from '#services/accounts/secrets.ts'
@@ -49,7 +49,7 @@ export class Registration {
   readonly #passwords: Passwords
   readonly #sessions: Sessions
   /** By user id, so that a crowd after one name waits for its fate instead of hashing a password each. */
-  readonly #turns = new KeyedTurns()
+  readonly #turns = new KeyedMutex()
 
   constructor(deps: Deps) {
     this.#store = deps.store

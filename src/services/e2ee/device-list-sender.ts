@@ -1,7 +1,7 @@
 import { type ServerName, serverOf, type UserId } from '#core/ids.ts'
 import { type DeviceListEdus, edusOf, introductionOf } from '#services/e2ee/device-list-edus.ts'
-import { LogFollowing } from '#services/log-following.ts'
-import { Pacer } from '#services/pacer.ts'
+import { LogFollowing } from '#services/log/log-following.ts'
+import { TimeSlice } from '#services/time/time-slice.ts'
 import type { ReadTx, Store } from '#store/store.ts'
 import type { DeviceListChange } from '#store/types/devices.ts'
 import type { LogEntry } from '#store/types/log.ts'
@@ -103,9 +103,9 @@ export class DeviceListSender {
     const userIds = await tx.users.userIds([...new Set(moves.map(({ userNid }) => userNid as UserNid))])
     const mail: Mail[] = []
     const newcomers = new Map<RoomNid, ReadonlySet<ServerName>>()
-    const pacer = new Pacer()
+    const timeSlice = new TimeSlice()
     for (const { position, roomNid, userNid } of moves) {
-      await pacer.breathe()
+      await timeSlice.yieldIfDue()
       const userId = userIds.get(userNid as UserNid)
       if (roomNid === null || userNid === null || userId === undefined) continue
       if (serverOf(userId) === this.#deps.serverName) {

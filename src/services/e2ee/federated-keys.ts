@@ -8,7 +8,7 @@ import { receiveToDevice } from '#services/e2ee/to-device-edu.ts'
 import type { KeyEdus } from '#services/federation/inbound/edus.ts'
 import type { RetrySettings } from '#services/federation/transport/back-off.ts'
 import type { FederationClient } from '#services/federation/transport/federation-client.ts'
-import type { Timers } from '#services/timers.ts'
+import type { Timers } from '#services/time/timers.ts'
 import type { Store } from '#store/store.ts'
 
 /** End-to-end encryption across servers: what others tell, what they are told, and what they are asked. */

@@ -4,7 +4,7 @@ import { remoteDeviceKeys, remoteDisplayName, remoteSigningKey } from '#services
 import { isDeviceIdText } from '#services/e2ee/to-device.ts'
 import type { RetrySettings } from '#services/federation/transport/back-off.ts'
 import type { FederationClient, FederationReply } from '#services/federation/transport/federation-client.ts'
-import type { Timers } from '#services/timers.ts'
+import type { Timers } from '#services/time/timers.ts'
 import type { Store } from '#store/store.ts'
 import type { RemoteDevice, RemoteDeviceList, StaleList } from '#store/types/remote-devices.ts'
 

@@ -23,7 +23,7 @@ import { PeerConnections } from '#services/federation/transport/peer-connections
 import type { ConnectionRules } from '#services/federation/transport/tls-connection.ts'
 import type { FederationTransport } from '#services/federation/transport/transport.ts'
 import { trustedAuthorities } from '#services/federation/transport/trusted-authorities.ts'
-import type { Timers } from '#services/timers.ts'
+import type { Timers } from '#services/time/timers.ts'
 import type { Store, StoreLog } from '#store/store.ts'
 
 const CONNECT_TIMEOUT_MS = 10_000

@@ -69,7 +69,7 @@ export async function federationServices(deps: Deps): Promise<FederationServices
     timers,
     retry: settings.retry,
     onError,
-    onOutsideEvent: (event) => memberships.outsideEvents.ended(event),
+    onOutOfBandEvent: (event) => memberships.outOfBandEvents.ended(event),
   })
   const memberships: FederationMembershipServices = federationMembershipServices({
     context: deps.rooms.context,

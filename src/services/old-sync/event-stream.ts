@@ -1,16 +1,16 @@
 import type { RoomId } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
 import { invalidParam } from '#core/matrix-error.ts'
-import { Deadline } from '#services/deadline.ts'
-import type { EphemeralSequence } from '#services/ephemeral-sequence.ts'
+import type { EphemeralSequence } from '#services/log/ephemeral-sequence.ts'
 import {
   ENTRIES_PER_ANSWER_MAX,
   eventsOfRoom,
   inRoom,
   newsOfUser,
   type Stretch,
-} from '#services/old-sync/stream-news.ts'
+} from '#services/old-sync/live-updates.ts'
 import type { Interest, Notifier } from '#services/sync/notifier.ts'
+import { Deadline } from '#services/time/deadline.ts'
 import type { ClientEvents, Viewer } from '#services/timeline/client-events.ts'
 import { accessToRoom } from '#services/timeline/room-access.ts'
 import { formatToken, parseToken, type StreamToken } from '#services/timeline/tokens.ts'

@@ -2,9 +2,9 @@ import { EVENT_LIMIT_MAX, parseRoomEventFilter } from '#core/filter/event-filter
 import type { RoomId } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
 import { allAccountData } from '#services/account-data/account-data-feed.ts'
-import type { EphemeralSequence } from '#services/ephemeral-sequence.ts'
-import { Pacer } from '#services/pacer.ts'
+import type { EphemeralSequence } from '#services/log/ephemeral-sequence.ts'
 import { receiptEvents } from '#services/receipts/receipt-events.ts'
+import { TimeSlice } from '#services/time/time-slice.ts'
 import type { ClientEvents, Viewer } from '#services/timeline/client-events.ts'
 import { accessToRoom, findAccess, type RoomAccess } from '#services/timeline/room-access.ts'
 import { stateEvents } from '#services/timeline/room-state.ts'
@@ -55,10 +55,10 @@ export class InitialSync {
       const wanted = options.archived ? (['join', 'invite', 'leave', 'ban'] as const) : (['join', 'invite'] as const)
       const rows = await snapshot.tx.memberships.ofUser(viewer.userNid, wanted)
       const roomIds = await snapshot.tx.rooms.roomIds(rows.map(({ roomNid }) => roomNid))
-      const pacer = new Pacer()
+      const timeSlice = new TimeSlice()
       const rooms: RoomInfo[] = []
       for (const row of rows) {
-        await pacer.breathe()
+        await timeSlice.yieldIfDue()
         const roomId = roomIds.get(row.roomNid)
         if (roomId !== undefined) rooms.push(await this.#room(snapshot, roomId, row))
       }

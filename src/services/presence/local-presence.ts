@@ -1,7 +1,7 @@
 import type { UserId } from '#core/ids.ts'
 import type { PresenceBook } from '#services/presence/presence-book.ts'
 import { PRESENCES, type Presence } from '#services/presence/user-presence.ts'
-import type { Timers } from '#services/timers.ts'
+import type { Timers } from '#services/time/timers.ts'
 import type { UserNid } from '#store/types/users.ts'
 
 /** "The server will automatically set a user's presence to unavailable if their last active time was over" this. */

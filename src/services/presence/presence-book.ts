@@ -1,4 +1,4 @@
-import type { EphemeralSequence } from '#services/ephemeral-sequence.ts'
+import type { EphemeralSequence } from '#services/log/ephemeral-sequence.ts'
 import { isSamePresence, type UserPresence } from '#services/presence/user-presence.ts'
 import type { UserNid } from '#store/types/users.ts'
 

@@ -1,13 +1,13 @@
 import type { ServerName, UserId } from '#core/ids.ts'
 import { isJsonObject, type JsonObject, type JsonValue, member } from '#core/json/value.ts'
 import { forbidden } from '#core/matrix-error.ts'
-import type { EphemeralSequence } from '#services/ephemeral-sequence.ts'
+import type { EphemeralSequence } from '#services/log/ephemeral-sequence.ts'
 import { LocalPresence, type PresenceClient } from '#services/presence/local-presence.ts'
 import { PresenceBook } from '#services/presence/presence-book.ts'
-import { type PresenceListener, PresenceNews } from '#services/presence/presence-news.ts'
+import { type PresenceListener, PresenceUpdates } from '#services/presence/presence-updates.ts'
 import { RemotePresence } from '#services/presence/remote-presence.ts'
 import { type Presence, presenceContent, type UserPresence } from '#services/presence/user-presence.ts'
-import type { Timers } from '#services/timers.ts'
+import type { Timers } from '#services/time/timers.ts'
 import type { ReadTx, Store } from '#store/store.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
 import type { UserNid } from '#store/types/users.ts'
@@ -36,7 +36,7 @@ export class PresenceService {
   readonly #book: PresenceBook
   readonly #local: LocalPresence
   readonly #remote: RemotePresence
-  readonly #news: PresenceNews
+  readonly #news: PresenceUpdates
   #cancelRound: () => void
 
   constructor(deps: Deps) {
@@ -45,7 +45,7 @@ export class PresenceService {
     this.#book = new PresenceBook(deps.sequence)
     this.#local = new LocalPresence({ book: this.#book, clock, timers })
     this.#remote = new RemotePresence({ book: this.#book, store, clock })
-    this.#news = new PresenceNews({ store, book: this.#book, onError })
+    this.#news = new PresenceUpdates({ store, book: this.#book, onError })
     this.#cancelRound = timers.after(ROUND_MS, () => this.#round())
   }
 
@@ -111,7 +111,7 @@ export class PresenceService {
     return seen
   }
 
-  /** See PresenceNews. */
+  /** See PresenceUpdates. */
   onNews(listener: PresenceListener): () => void {
     return this.#news.onNews(listener)
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { UserId } from '#core/ids.ts'
-import { EphemeralSequence } from '#services/ephemeral-sequence.ts'
+import { EphemeralSequence } from '#services/log/ephemeral-sequence.ts'
 import {
   CURRENTLY_ACTIVE_MS,
   GONE_AFTER_MS,

@@ -3,9 +3,9 @@ import type { Event } from '#core/event/event.ts'
 import { isUserId, type RoomId, serverOf, type UserId } from '#core/ids.ts'
 import { isJsonObject, type JsonObject, member } from '#core/json/value.ts'
 import { forbidden } from '#core/matrix-error.ts'
-import { membershipOf } from '#services/rooms/member-content.ts'
+import { membershipOf } from '#services/rooms/members/member-content.ts'
+import type { RoomDraft } from '#services/rooms/queue/room-draft.ts'
 import type { RoomContext } from '#services/rooms/room-context.ts'
-import type { RoomDraft } from '#services/rooms/room-draft.ts'
 
 const ADMIN_LEVEL = 100
 

@@ -1,8 +1,8 @@
 import type { ServerName } from '#core/ids.ts'
-import type { RateLimiter } from '#services/rate-limiter.ts'
-import type { PublicationRule } from '#services/rooms/publication.ts'
-import type { DraftDeps } from '#services/rooms/room-draft.ts'
-import type { RoomQueues } from '#services/rooms/room-queues.ts'
+import type { RateLimiter } from '#services/rate-limits/rate-limiter.ts'
+import type { PublicationRule } from '#services/rooms/directory/publication.ts'
+import type { DraftDeps } from '#services/rooms/queue/room-draft.ts'
+import type { RoomQueues } from '#services/rooms/queue/room-queues.ts'
 
 /** Settings of the configuration's `rooms` section that these services follow. */
 export type RoomSettings = {

@@ -2,15 +2,15 @@ import { type RoomEventFilter, roomEventPasses } from '#core/filter/event-filter
 import type { Filter } from '#core/filter/filter.ts'
 import type { RoomId, UserId } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
-import { Pacer } from '#services/pacer.ts'
 import { receiptEvents } from '#services/receipts/receipt-events.ts'
+import { consistentTimeline } from '#services/sync/consistent-timeline.ts'
 import { stateUpdates } from '#services/sync/room-state.ts'
 import { roomSummary } from '#services/sync/room-summary.ts'
 import type { MemberMemory } from '#services/sync/sent-members.ts'
-import { settledSlice } from '#services/sync/settled-slice.ts'
 import type { SyncAnswer } from '#services/sync/sync-answer.ts'
 import type { JoinedRoom, LeftRoom, StateAfter } from '#services/sync/sync-types.ts'
 import { type Slice, timelineSlice } from '#services/sync/timeline-slice.ts'
+import { TimeSlice } from '#services/time/time-slice.ts'
 import { formatToken } from '#services/timeline/tokens.ts'
 import type { EventRow } from '#store/types/events.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
@@ -31,10 +31,10 @@ export async function joinedRoom(answer: SyncAnswer, room: RoomView): Promise<Jo
   const { tx, request, to } = answer
   const { filter } = request
   const from = room.isNew && !room.isRejoin ? null : answer.from
-  const pacer = new Pacer()
+  const timeSlice = new TimeSlice()
   const end = await tx.state.at(room.roomNid, to)
   const slice = await settled(answer, await sliceOf(answer, room, from, to), end)
-  await pacer.breathe()
+  await timeSlice.yieldIfDue()
   const base = room.isNew || request.fullState ? (0 as StateId) : await tx.state.at(room.roomNid, answer.from)
   const summary = room.isNew || base !== end ? await roomSummary(tx, room.roomNid, request.viewer.userNid) : null
   const needed = new Set<UserId>(summary?.heroes)
@@ -49,7 +49,7 @@ export async function joinedRoom(answer: SyncAnswer, room: RoomView): Promise<Jo
     needed,
     sent: memberMemory(filter.room.state, answer.memory),
   })
-  await pacer.breathe()
+  await timeSlice.yieldIfDue()
   const allEphemeral = await ephemeralOf(answer, room)
   const ephemeral = allEphemeral.filter((event) => passes(filter.room.ephemeral, room.roomId, event))
   const accountData = accountDataOf(answer, room, filter.room.accountData)
@@ -123,7 +123,7 @@ function sliceOf(answer: SyncAnswer, room: RoomView, from: number | null, to: nu
 
 /** With `state_after` clients take no state from the timeline. */
 async function settled({ tx, request }: SyncAnswer, slice: Slice, end: StateId): Promise<Slice> {
-  return request.stateAfter === null ? settledSlice(tx, slice, end) : slice
+  return request.stateAfter === null ? consistentTimeline(tx, slice, end) : slice
 }
 
 /** The user's own leaving is told even where the room's history is closed to them: a refused invitation, for example. */

@@ -1,4 +1,4 @@
-import type { Timers } from '#services/timers.ts'
+import type { Timers } from '#services/time/timers.ts'
 import type { ReadTx, Store } from '#store/store.ts'
 import type { LogEntry } from '#store/types/log.ts'
 import type { RoomNid } from '#store/types/rooms.ts'

@@ -1,6 +1,6 @@
 import { eventPasses } from '#core/filter/event-filter.ts'
 import type { JsonObject } from '#core/json/value.ts'
-import type { EphemeralSequence } from '#services/ephemeral-sequence.ts'
+import type { EphemeralSequence } from '#services/log/ephemeral-sequence.ts'
 import type { PresenceService } from '#services/presence/presence-service.ts'
 import { presenceEvent } from '#services/presence/user-presence.ts'
 import type { RoomChange } from '#services/sync/room-changes.ts'

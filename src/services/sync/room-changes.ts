@@ -65,7 +65,7 @@ async function viewOf(answer: SyncAnswer, row: MembershipRow): Promise<Pick<Room
   const history = await joinsOf(answer, row)
   if (row.membership === 'join' && row.since <= answer.from) return { isNew: false, isRejoin: false }
   // A room left since: the client had it if the user was joined at `from`.
-  if (isOutside(row.membership) && history.wasJoinedAtFrom) return { isNew: false, isRejoin: false }
+  if (isOutOfBand(row.membership) && history.wasJoinedAtFrom) return { isNew: false, isRejoin: false }
   return { isNew: true, isRejoin: history.wasToldByFrom }
 }
 
@@ -76,7 +76,7 @@ async function joinsOf({ tx, request, from }: SyncAnswer, row: MembershipRow) {
   return {
     wasJoinedAtFrom: before.at(-1)?.membership === 'join',
     // Whoever was turned away, or refused, was told of that in a timeline too.
-    wasToldByFrom: before.some(({ membership }) => membership === 'join' || isOutside(membership)),
+    wasToldByFrom: before.some(({ membership }) => membership === 'join' || isOutOfBand(membership)),
   }
 }
 
@@ -90,9 +90,9 @@ async function leftSince({ tx, request, from, to }: SyncAnswer): Promise<Members
   const user = request.viewer.userNid
   const gone: MembershipRow[] = []
   for (const row of await tx.memberships.ofUserBetween(user, from, to)) {
-    if (!isOutside(row.membership)) continue
+    if (!isOutOfBand(row.membership)) continue
     const before = row.forgotten ? await tx.memberships.at(user, row.roomNid, from) : null
-    if (!row.forgotten || (before !== null && !isOutside(before.membership))) gone.push(row)
+    if (!row.forgotten || (before !== null && !isOutOfBand(before.membership))) gone.push(row)
   }
   return gone
 }
@@ -111,10 +111,10 @@ async function touchedRooms(answer: SyncAnswer): Promise<Set<RoomNid> | null> {
   return touched
 }
 
-function isOutside(membership: Membership): boolean {
+function isOutOfBand(membership: Membership): boolean {
   return membership === 'leave' || membership === 'ban'
 }
 
 function sectionOf(membership: Membership): RoomChange['section'] {
-  return isOutside(membership) ? 'leave' : (membership as 'join' | 'invite' | 'knock')
+  return isOutOfBand(membership) ? 'leave' : (membership as 'join' | 'invite' | 'knock')
 }

@@ -1,7 +1,7 @@
 import { type RoomEventFilter, roomEventPasses } from '#core/filter/event-filter.ts'
 import type { RoomId, UserId } from '#core/ids.ts'
-import { Pacer } from '#services/pacer.ts'
 import type { MemberMemory } from '#services/sync/sent-members.ts'
+import { TimeSlice } from '#services/time/time-slice.ts'
 import type { ReadTx } from '#store/store.ts'
 import type { EventNid, EventRow } from '#store/types/events.ts'
 import type { StateId } from '#store/types/state.ts'
@@ -53,10 +53,10 @@ async function beforeTimeline(tx: ReadTx, request: StateRequest): Promise<Found>
 async function changed(tx: ReadTx, base: StateId, end: StateId): Promise<Found> {
   const found: Found = new Map()
   if (base === end) return found
-  const pacer = new Pacer()
+  const timeSlice = new TimeSlice()
   if (base === 0) {
     for (const { eventNid, type, stateKey } of await tx.state.entries(end)) {
-      await pacer.breathe()
+      await timeSlice.yieldIfDue()
       found.set(eventNid, { type, stateKey })
     }
     return found
@@ -78,9 +78,9 @@ async function lazily(tx: ReadTx, request: StateRequest, found: Found): Promise<
   const needed = new Set(request.needed)
   for (const { event } of request.timeline) needed.add(event.sender)
   const kept: EventNid[] = []
-  const pacer = new Pacer()
+  const timeSlice = new TimeSlice()
   for (const [nid, { type, stateKey }] of found) {
-    await pacer.breathe()
+    await timeSlice.yieldIfDue()
     if (type !== 'm.room.member' || request.base !== 0 || needed.has(stateKey as UserId)) kept.push(nid)
   }
   const at = request.useStateAfter ? request.end : (request.timeline[0]?.stateBefore ?? request.end)

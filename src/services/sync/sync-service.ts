@@ -2,10 +2,8 @@ import { STRIPPED_STATE_TYPES } from '#core/event/stripped-state.ts'
 import { eventPasses, roomPasses } from '#core/filter/event-filter.ts'
 import type { RoomId, UserId } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
-import { Deadline } from '#services/deadline.ts'
 import { acknowledgeInbox } from '#services/e2ee/to-device-inbox.ts'
-import type { EphemeralSequence } from '#services/ephemeral-sequence.ts'
-import { Pacer } from '#services/pacer.ts'
+import type { EphemeralSequence } from '#services/log/ephemeral-sequence.ts'
 import type { PresenceService } from '#services/presence/presence-service.ts'
 import { deviceSections } from '#services/sync/device-sections.ts'
 import { joinedRoom, leftRoom } from '#services/sync/joined-room.ts'
@@ -15,6 +13,8 @@ import { type RoomChange, roomChanges } from '#services/sync/room-changes.ts'
 import { NO_MEMORY, SentMembers } from '#services/sync/sent-members.ts'
 import { SyncAnswer } from '#services/sync/sync-answer.ts'
 import type { SyncRequest, SyncResponse } from '#services/sync/sync-types.ts'
+import { Deadline } from '#services/time/deadline.ts'
+import { TimeSlice } from '#services/time/time-slice.ts'
 import { type ClientEvents, strippedEvent } from '#services/timeline/client-events.ts'
 import { formatToken } from '#services/timeline/tokens.ts'
 import type { TypingService } from '#services/typing/typing-service.ts'
@@ -77,11 +77,11 @@ export class SyncService {
     const mark = this.#deps.sequence.mark
     const built = await this.#deps.store.read(async (tx) => {
       const answer = await SyncAnswer.begin(tx, request, memory, this.#deps)
-      const pacer = new Pacer()
+      const timeSlice = new TimeSlice()
       const changes = await roomChanges(answer)
-      await pacer.breathe()
+      await timeSlice.yieldIfDue()
       const rooms = await roomSections(answer, changes.rooms)
-      await pacer.breathe()
+      await timeSlice.yieldIfDue()
       const accountData = answer.accountData()
       const { sections, toDeviceEnd } = await deviceSections(answer, request)
       const delivered = toDeviceEnd === null ? {} : { toDevice: toDeviceEnd }
@@ -108,9 +108,9 @@ async function roomSections(answer: SyncAnswer, changes: readonly RoomChange[]):
     knock: [] as [string, SyncResponse['rooms']['knock'][string]][],
     leave: [] as [string, SyncResponse['rooms']['leave'][string]][],
   }
-  const pacer = new Pacer()
+  const timeSlice = new TimeSlice()
   for (const change of changes) {
-    await pacer.breathe()
+    await timeSlice.yieldIfDue()
     const { roomId } = change.room
     if (!roomPasses(answer.request.filter.room, roomId)) continue
     switch (change.section) {

@@ -39,7 +39,7 @@ export type Slice = {
 export async function timelineSlice(tx: ReadTx, request: SliceRequest): Promise<Slice> {
   const slice = await newestEvents(tx, request)
   const newest = slice.rows.at(-1)?.rank ?? null
-  const [gap] = newest === null ? [] : await tx.gaps.below(request.roomNid, newest, 1)
+  const [gap] = newest === null ? [] : await tx.backwardExtremities.below(request.roomNid, newest, 1)
   if (gap === undefined || gap.rank <= slice.startRank) return slice
   // What other servers sent in between isn't here: clients fetch it by paginating from where the slice begins.
   const rows = slice.rows.filter(({ rank }) => rank !== null && rank >= gap.rank)

@@ -5,7 +5,7 @@
 import type { Event } from '#core/event/event.ts'
 import type { DeviceId, EventId, UserId } from '#core/ids.ts'
 import { isJsonObject, type JsonObject, type JsonValue, member } from '#core/json/value.ts'
-import { Pacer } from '#services/pacer.ts'
+import { TimeSlice } from '#services/time/time-slice.ts'
 import type { ReadTx } from '#store/store.ts'
 import type { EventNid, EventRow } from '#store/types/events.ts'
 import type { UserNid } from '#store/types/users.ts'
@@ -42,10 +42,10 @@ export class ClientEvents {
       viewer === null ? new Map<EventNid, string>() : membershipsAt(tx, rows, viewer.userId),
     ])
     const now = this.#clock()
-    const pacer = new Pacer()
+    const timeSlice = new TimeSlice()
     const serialised: JsonObject[] = []
     for (const row of rows) {
-      await pacer.breathe()
+      await timeSlice.yieldIfDue()
       const unsigned: Record<string, JsonValue> = { age: Math.max(0, now - row.event.originServerTs) }
       const transactionId = transactionIds.get(row.nid)
       if (transactionId !== undefined) unsigned['transaction_id'] = transactionId
@@ -100,12 +100,12 @@ function contentWithRedacts(event: Event): JsonObject {
 
 async function replacedState(tx: ReadTx, rows: readonly EventRow[]): Promise<Map<EventNid, EventRow>> {
   const before = new Map<EventNid, EventNid>()
-  const pacer = new Pacer()
+  const timeSlice = new TimeSlice()
   for (const row of rows) {
     const { type, stateKey } = row.event
     // Of an event without a place in the timeline nobody knows what it replaced.
     if (stateKey === null || row.rank === null) continue
-    await pacer.breathe()
+    await timeSlice.yieldIfDue()
     const nid = await tx.state.get(row.stateBefore, type, stateKey)
     if (nid !== null && nid !== row.nid) before.set(row.nid, nid)
   }

@@ -1,4 +1,4 @@
-import { Pacer } from '#services/pacer.ts'
+import { TimeSlice } from '#services/time/time-slice.ts'
 import { type RoomAccess, readableEvents } from '#services/timeline/room-access.ts'
 import type { ReadTx } from '#store/store.ts'
 import type { EventRow } from '#store/types/events.ts'
@@ -17,10 +17,10 @@ export async function eventNearTime(
   direction: 'forwards' | 'backwards',
 ): Promise<EventRow | null> {
   const step = direction === 'forwards' ? 1 : -1
-  const pacer = new Pacer()
+  const timeSlice = new TimeSlice()
   let from = ts
   for (let tried = 0; tried < NEAR_EVENTS_MAX; tried += 1) {
-    await pacer.breathe()
+    await timeSlice.yieldIfDue()
     const row = await tx.events.nearestByTime(access.room.nid, from, direction)
     if (row === null) return null
     if ((await readableEvents(tx, access, [row])).length > 0) return row

@@ -1,7 +1,7 @@
 import type { RoomId, UserId } from '#core/ids.ts'
 import { type JsonObject, member } from '#core/json/value.ts'
 import { forbidden, notFound } from '#core/matrix-error.ts'
-import { Pacer } from '#services/pacer.ts'
+import { TimeSlice } from '#services/time/time-slice.ts'
 import { type ClientEvents, membershipIn, type Viewer } from '#services/timeline/client-events.ts'
 import { accessOfJoined, accessToRoom, type RoomAccess, readableEvents } from '#services/timeline/room-access.ts'
 import { rankOfToken } from '#services/timeline/token-rank.ts'
@@ -76,9 +76,9 @@ export class RoomState {
     return this.#deps.store.read(async (tx) => {
       const { stateId } = await accessOfJoined(tx, roomId, viewer)
       const joined = Object.create(null) as Record<UserId, JoinedMember>
-      const pacer = new Pacer()
+      const timeSlice = new TimeSlice()
       for (const { event } of await stateEvents(tx, stateId, ['m.room.member'])) {
-        await pacer.breathe()
+        await timeSlice.yieldIfDue()
         if (membershipIn(event.content) === 'join') joined[event.stateKey as UserId] = profileIn(event.content)
       }
       return joined
@@ -94,10 +94,10 @@ export class RoomState {
 export async function stateEvents(tx: ReadTx, state: StateId, types?: readonly string[]): Promise<EventRow[]> {
   const nids = (await tx.state.entries(state, types)).map(({ eventNid }) => eventNid)
   const events = await tx.events.byNids(nids)
-  const pacer = new Pacer()
+  const timeSlice = new TimeSlice()
   const rows: EventRow[] = []
   for (const nid of nids) {
-    await pacer.breathe()
+    await timeSlice.yieldIfDue()
     const row = events.get(nid)
     if (row !== undefined) rows.push(row)
   }

@@ -1,5 +1,5 @@
 import { passesNothing, type RoomEventFilter, roomEventPasses } from '#core/filter/event-filter.ts'
-import { Pacer } from '#services/pacer.ts'
+import { TimeSlice } from '#services/time/time-slice.ts'
 import { passingRelations } from '#services/timeline/related-events.ts'
 import { type RoomAccess, readableEvents } from '#services/timeline/room-access.ts'
 import type { ReadTx } from '#store/store.ts'
@@ -32,13 +32,13 @@ export async function scanTimeline(tx: ReadTx, access: RoomAccess, range: ScanRa
   const { direction, limit, filter } = range
   if (passesNothing(filter)) return { rows: [], lastRank: null, hasMore: false }
   let { afterRank = Number.MIN_SAFE_INTEGER, beforeRank = Number.MAX_SAFE_INTEGER } = range
-  const pacer = new Pacer()
+  const timeSlice = new TimeSlice()
   const rows: EventRow[] = []
   let lastRank: number | null = null
   // One more than wanted tells whether there are more.
   let pageSize = limit + 1
   for (let scanned = 0; scanned < SCAN_EVENTS_MAX; pageSize = Math.max(pageSize, PAGE_EVENTS)) {
-    await pacer.breathe()
+    await timeSlice.yieldIfDue()
     const page = await tx.events.timeline({
       room: access.room.nid,
       direction,

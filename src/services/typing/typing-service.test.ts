@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { UserId } from '#core/ids.ts'
-import { EphemeralSequence } from '#services/ephemeral-sequence.ts'
+import { EphemeralSequence } from '#services/log/ephemeral-sequence.ts'
 import { TYPING_TIMEOUT_MS_MAX, TypingService } from '#services/typing/typing-service.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
 

@@ -1,6 +1,6 @@
 import type { UserId } from '#core/ids.ts'
-import type { EphemeralSequence } from '#services/ephemeral-sequence.ts'
-import type { Timers } from '#services/timers.ts'
+import type { EphemeralSequence } from '#services/log/ephemeral-sequence.ts'
+import type { Timers } from '#services/time/timers.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
 
 /** The longest that one notification keeps a user typing. */

@@ -66,7 +66,7 @@ export const REJECTION = insertInto(
 )
 export const NO_REJECTION = deleteFrom('rejections', { event_nid: 'integer' })
 
-export const GAP = insertInto('gaps', {
+export const GAP = insertInto('backward_extremities', {
   room_nid: 'integer',
   rank: 'integer',
   missing_id: 'text',

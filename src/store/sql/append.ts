@@ -1,19 +1,19 @@
 import type { EventId } from '#core/ids.ts'
 import * as rows from '#store/sql/append-rows.ts'
+import { BackwardExtremityWriter, gapRanks } from '#store/sql/backward-extremity-writer.ts'
 import { type Citations, type Cited, citations } from '#store/sql/citations.ts'
 import { timelineReferences } from '#store/sql/cited-by.ts'
 import { textList } from '#store/sql/connection.ts'
 import { CurrentStateWriter } from '#store/sql/current-state.ts'
 import { EventWriter } from '#store/sql/event-writer.ts'
-import { GapWriter, gapRanks } from '#store/sql/gap-writer.ts'
 import { logKindNumber } from '#store/sql/log.ts'
 import { perConnection } from '#store/sql/per-connection.ts'
-import type { PlacedEvent } from '#store/sql/placed-event.ts'
 import { RelationWriter } from '#store/sql/relation-writer.ts'
 import { RowBatch } from '#store/sql/row-batch.ts'
 import type { Sql } from '#store/sql/sql.ts'
 import { stateTree } from '#store/sql/state.ts'
 import { type StateKeys, stateKeys } from '#store/sql/state-keys.ts'
+import type { AppendedEvent } from '#store/sql/timeline-event.ts'
 import { transactionReader } from '#store/sql/transactions.ts'
 import type { StateTree } from '#store/state-tree/state-tree.ts'
 import {
@@ -48,7 +48,7 @@ const headOf = (eventIds: string) => `SELECT head_seq, state_id, rank_max, last_
     (SELECT events.event_id FROM transactions JOIN events ON events.nid = transactions.event_nid
       WHERE transactions.user_nid = ? AND transactions.device_id = ? AND transactions.txn_id = ?
         AND transactions.room_nid = rooms.nid) AS repeated,
-    EXISTS (SELECT 1 FROM gaps WHERE gaps.room_nid = rooms.nid) AS has_gaps,
+    EXISTS (SELECT 1 FROM backward_extremities WHERE backward_extremities.room_nid = rooms.nid) AS has_gaps,
     EXISTS (SELECT 1 FROM events WHERE event_id IN (${eventIds})) AS has_stored
   FROM rooms WHERE nid = ?`
 
@@ -69,7 +69,7 @@ export class Appender {
   readonly #transactions: Pick<EventReader, 'transaction'>
   readonly #citations: Citations
   readonly #events: EventWriter
-  readonly #gaps: GapWriter
+  readonly #gaps: BackwardExtremityWriter
   readonly #relations: RelationWriter
   readonly #currentState: CurrentStateWriter
 
@@ -80,7 +80,7 @@ export class Appender {
     this.#transactions = transactionReader(sql)
     this.#citations = perConnection(sql, citations)
     this.#events = new EventWriter(sql)
-    this.#gaps = new GapWriter(sql)
+    this.#gaps = new BackwardExtremityWriter(sql)
     this.#relations = new RelationWriter(sql)
     this.#currentState = new CurrentStateWriter(sql)
   }
@@ -155,14 +155,14 @@ export class Appender {
     }
   }
 
-  async #place(room: RoomNid, head: Head, events: readonly NewEvent[]): Promise<PlacedEvent[]> {
+  async #place(room: RoomNid, head: Head, events: readonly NewEvent[]): Promise<AppendedEvent[]> {
     if (events.length === 0) return []
     const cited = await this.#citations.of(events.map(({ event }) => event))
     const outliers = head.has_stored ? await this.#outliers(events) : new Map<EventId, Cited>()
     const senders = await this.#events.senders(events)
     let nid = await this.#firstNid(events.length - outliers.size)
     const firstPosition = await this.#sql.allocate('position', events.length)
-    const placed: PlacedEvent[] = []
+    const placed: AppendedEvent[] = []
     let state = head.state_id as StateId
     let rank = head.rank_max
     for (const [i, { event, ...rest }] of events.entries()) {
@@ -206,7 +206,7 @@ export class Appender {
     return count === 0 ? 0 : this.#sql.allocate('event', count)
   }
 
-  #addEvent(room: RoomNid, placed: PlacedEvent, batch: RowBatch): void {
+  #addEvent(room: RoomNid, placed: AppendedEvent, batch: RowBatch): void {
     const { nid, transaction } = placed
     this.#events.add(room, placed, batch)
     if (transaction === undefined) return
@@ -215,14 +215,14 @@ export class Appender {
   }
 }
 
-function given({ nid, position, rank, stateAfter, generation }: PlacedEvent): Appended['events'][number] {
+function given({ nid, position, rank, stateAfter, generation }: AppendedEvent): Appended['events'][number] {
   return { nid, position, rank, stateAfter, generation }
 }
 
 /** Accepted events take the places of those that they cite, but for those that others cite already. */
 function addExtremities(
   room: RoomNid,
-  placed: readonly PlacedEvent[],
+  placed: readonly AppendedEvent[],
   missing: ReadonlySet<EventId>,
   batch: RowBatch,
 ): void {

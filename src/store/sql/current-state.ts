@@ -4,12 +4,12 @@ import { integerList } from '#store/sql/connection.ts'
 import { type MemberChange, type MembershipCounts, MembershipWriter } from '#store/sql/membership-writer.ts'
 import { inParts, Pauses } from '#store/sql/pauses.ts'
 import { perConnection } from '#store/sql/per-connection.ts'
-import type { PlacedEvent } from '#store/sql/placed-event.ts'
 import type { RowBatch } from '#store/sql/row-batch.ts'
 import type { Sql } from '#store/sql/sql.ts'
 import { stateTree } from '#store/sql/state.ts'
 import { type StateKeys, stateKeys } from '#store/sql/state-keys.ts'
 import { EVENT_COLUMNS, type StoredEvents, storedEvents } from '#store/sql/stored-events.ts'
+import type { AppendedEvent } from '#store/sql/timeline-event.ts'
 import type { StateTree } from '#store/state-tree/state-tree.ts'
 import type { EventNid } from '#store/types/events.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
@@ -57,7 +57,7 @@ export class CurrentStateWriter {
   async change(
     room: RoomNid,
     before: StateId,
-    placed: readonly PlacedEvent[],
+    placed: readonly AppendedEvent[],
     resolved: StateId | undefined,
     batch: RowBatch,
   ): Promise<CurrentStateChange> {
@@ -108,7 +108,7 @@ export class CurrentStateWriter {
     }
   }
 
-  async #memberChanges(changes: readonly KeyChange[], placed: readonly PlacedEvent[]): Promise<MemberChange[]> {
+  async #memberChanges(changes: readonly KeyChange[], placed: readonly AppendedEvent[]): Promise<MemberChange[]> {
     const ofMembers = changes.filter(({ type }) => type === MEMBER)
     if (ofMembers.length === 0) return []
     const events = new Map<EventNid, Event>(placed.map(({ nid, event }) => [nid, event]))
@@ -130,7 +130,7 @@ export class CurrentStateWriter {
 }
 
 /** The changes of events that each follow the state before. Stops having any where an event came from elsewhere. */
-function followChain(before: StateId, accepted: readonly PlacedEvent[], states: Map<number, StateId>) {
+function followChain(before: StateId, accepted: readonly AppendedEvent[], states: Map<number, StateId>) {
   const changes: KeyChange[] = []
   let reached = before
   for (const { key, event, nid, position, stateBefore, stateAfter } of accepted) {

@@ -7,7 +7,7 @@ import { HistoryWriter } from '#store/sql/history.ts'
 import { OutlierWriter } from '#store/sql/outliers.ts'
 import { inParts } from '#store/sql/pauses.ts'
 import { perConnection } from '#store/sql/per-connection.ts'
-import { Rejudging } from '#store/sql/rejudging.ts'
+import { Reevaluation } from '#store/sql/reevaluation.ts'
 import { THREAD } from '#store/sql/relation.ts'
 import type { Sql } from '#store/sql/sql.ts'
 import { EVENT_COLUMNS, storedEvents } from '#store/sql/stored-events.ts'
@@ -21,7 +21,7 @@ export function eventStore(sql: Sql): EventStore {
   const appender = new Appender(sql)
   const outliers = new OutlierWriter(sql)
   const history = new HistoryWriter(sql)
-  const rejudging = new Rejudging(sql)
+  const reevaluation = new Reevaluation(sql)
 
   const byId = sql.prepare((db, p: { id: string }) =>
     db.selectFrom('events').select(EVENT_COLUMNS).where('event_id', '=', p.id),
@@ -131,8 +131,8 @@ export function eventStore(sql: Sql): EventStore {
 
     addHistory: (added) => history.add(added),
 
-    rejudge: (nid, verdict, reason, stateBefore) => rejudging.rejudge(nid, verdict, reason, stateBefore),
+    reevaluate: (nid, verdict, reason, stateBefore) => reevaluation.reevaluate(nid, verdict, reason, stateBefore),
 
-    redact: (by, target, redacted) => rejudging.redact(by, target, redacted),
+    redact: (by, target, redacted) => reevaluation.redact(by, target, redacted),
   }
 }

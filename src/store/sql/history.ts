@@ -1,15 +1,15 @@
 import type { EventId } from '#core/ids.ts'
+import { BackwardExtremityWriter } from '#store/sql/backward-extremity-writer.ts'
 import { type Citations, type Cited, citations } from '#store/sql/citations.ts'
 import { timelineReferences } from '#store/sql/cited-by.ts'
 import { EventWriter } from '#store/sql/event-writer.ts'
-import { GapWriter } from '#store/sql/gap-writer.ts'
 import { perConnection } from '#store/sql/per-connection.ts'
-import type { TimelineEvent } from '#store/sql/placed-event.ts'
 import { RelationWriter } from '#store/sql/relation-writer.ts'
 import { RowBatch } from '#store/sql/row-batch.ts'
 import type { Sql } from '#store/sql/sql.ts'
 import { stateTree } from '#store/sql/state.ts'
 import { type StateKeys, stateKeys } from '#store/sql/state-keys.ts'
+import type { TimelineEvent } from '#store/sql/timeline-event.ts'
 import type { StateTree } from '#store/state-tree/state-tree.ts'
 import type { EventNid, History } from '#store/types/events.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
@@ -27,7 +27,7 @@ export class HistoryWriter {
   readonly #keys: StateKeys
   readonly #citations: Citations
   readonly #events: EventWriter
-  readonly #gaps: GapWriter
+  readonly #gaps: BackwardExtremityWriter
   readonly #relations: RelationWriter
   readonly #ranksBelow
   readonly #rankOf
@@ -38,7 +38,7 @@ export class HistoryWriter {
     this.#keys = perConnection(sql, stateKeys)
     this.#citations = perConnection(sql, citations)
     this.#events = new EventWriter(sql)
-    this.#gaps = new GapWriter(sql)
+    this.#gaps = new BackwardExtremityWriter(sql)
     this.#relations = new RelationWriter(sql)
     this.#ranksBelow = sql.prepare((db, p: { room: number; rank: number; limit: number }) =>
       db

@@ -1,6 +1,6 @@
 import { integerList } from '#store/sql/connection.ts'
 import { membershipNumber, membershipOfNumber } from '#store/sql/membership-numbers.ts'
-import { OutsideMemberships } from '#store/sql/outside-memberships.ts'
+import { OutOfBandMemberships } from '#store/sql/out-of-band-memberships.ts'
 import type { Sql } from '#store/sql/sql.ts'
 import type { MembershipsTables } from '#store/sql/tables/memberships.ts'
 import type { EventNid } from '#store/types/events.ts'
@@ -11,7 +11,7 @@ import type { UserNid } from '#store/types/users.ts'
 const JOIN = membershipNumber('join')
 
 export function membershipStore(sql: Sql): MembershipStore {
-  const outside = new OutsideMemberships(sql)
+  const outside = new OutOfBandMemberships(sql)
   const one = sql.prepare((db, p: { user: number; room: number }) =>
     db.selectFrom('memberships').selectAll().where('user_nid', '=', p.user).where('room_nid', '=', p.room),
   )
@@ -163,7 +163,7 @@ export function membershipStore(sql: Sql): MembershipStore {
 
     stripped: (user, room) => outside.stripped(user, room),
 
-    setOutside: (membership) => outside.set(membership),
+    setOutOfBand: (membership) => outside.set(membership),
 
     async setForgotten(user, room) {
       await sql.run('UPDATE memberships SET forgotten = 1 WHERE user_nid = ? AND room_nid = ?', [user, room])

@@ -1,4 +1,4 @@
-import { isTurnOver, nextTurn } from '#store/turn.ts'
+import { isSliceOver, nextSlice } from '#store/time-slices.ts'
 
 /** Short writes don't pause, however busy the thread is. */
 const STEPS_BETWEEN_LOOKS = 20
@@ -11,11 +11,11 @@ export class Pauses {
   #steps = 0
 
   due(): boolean {
-    return ++this.#steps % STEPS_BETWEEN_LOOKS === 0 && isTurnOver()
+    return ++this.#steps % STEPS_BETWEEN_LOOKS === 0 && isSliceOver()
   }
 
   pause(): Promise<void> {
-    return nextTurn()
+    return nextSlice()
   }
 }
 
@@ -31,7 +31,7 @@ export async function inParts<Item, Row>(
   if (all.length <= PART_ITEMS_MAX) return read(all)
   const rows: Row[] = []
   for (let at = 0; at < all.length; at += PART_ITEMS_MAX) {
-    if (isTurnOver()) await nextTurn()
+    if (isSliceOver()) await nextSlice()
     for (const row of await read(all.slice(at, at + PART_ITEMS_MAX))) rows.push(row)
   }
   return rows

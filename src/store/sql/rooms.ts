@@ -34,7 +34,7 @@ export function roomStore(sql: Sql): RoomStore {
   // As a literal, so that it is seen to be the index's condition.
   const published = () => sql.db.selectFrom('rooms').where('published', '=', template.lit(1))
 
-  const told = () => sql.db.selectFrom('told_states').select(['state_id', 'is_before']).orderBy('state_id')
+  const told = () => sql.db.selectFrom('claimed_states').select(['state_id', 'is_before']).orderBy('state_id')
   const partial = () => sql.db.selectFrom('rooms').selectAll().where('partial', 'is not', null).orderBy('nid').execute()
 
   return {
@@ -99,7 +99,7 @@ export function roomStore(sql: Sql): RoomStore {
       return (await partial()).map(room)
     },
 
-    async toldState(nid, eventId) {
+    async claimedState(nid, eventId) {
       const rows = await told().where('room_nid', '=', nid).where('event_id', '=', eventId).execute()
       const states = rows.map(({ state_id }) => state_id as StateId)
       const [first] = states
@@ -127,14 +127,14 @@ export function roomStore(sql: Sql): RoomStore {
     async setPartial(nid, state) {
       const json = state === null ? null : JSON.stringify(state)
       await sql.run('UPDATE rooms SET partial = ? WHERE nid = ?', [json, nid])
-      if (state === null) await sql.run('DELETE FROM told_states WHERE room_nid = ?', [nid])
+      if (state === null) await sql.run('DELETE FROM claimed_states WHERE room_nid = ?', [nid])
     },
 
-    async putToldState(nid, eventId, told) {
+    async putClaimedState(nid, eventId, told) {
       const [states, isBefore] = 'before' in told ? [[told.before], 1] : [told.after, 0]
       for (const state of new Set(states)) {
         const row = [nid, eventId, state, isBefore]
-        await sql.run('INSERT INTO told_states (room_nid, event_id, state_id, is_before) VALUES (?, ?, ?, ?)', row)
+        await sql.run('INSERT INTO claimed_states (room_nid, event_id, state_id, is_before) VALUES (?, ?, ?, ?)', row)
       }
     },
 

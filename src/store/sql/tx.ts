@@ -1,6 +1,7 @@
 import { accessTokenStore } from '#store/sql/access-tokens.ts'
 import { accountDataStore } from '#store/sql/account-data.ts'
 import { accountStore } from '#store/sql/accounts.ts'
+import { backwardExtremityStore } from '#store/sql/backward-extremities.ts'
 import { crossSigningKeyStore } from '#store/sql/cross-signing-keys.ts'
 import { dehydratedDeviceStore } from '#store/sql/dehydrated-devices.ts'
 import { destinationStore } from '#store/sql/destinations.ts'
@@ -8,7 +9,6 @@ import { deviceKeysStore } from '#store/sql/device-keys.ts'
 import { deviceStore } from '#store/sql/devices.ts'
 import { eventStore } from '#store/sql/events.ts'
 import { filterStore } from '#store/sql/filters.ts'
-import { gapStore } from '#store/sql/gaps.ts'
 import { inboundStore } from '#store/sql/inbound.ts'
 import { keyBackupStore } from '#store/sql/key-backups.ts'
 import { keySignatureStore } from '#store/sql/key-signatures.ts'
@@ -57,7 +57,7 @@ const DOMAINS: { readonly [Name in Exclude<keyof Tx, 'position'>]: (sql: Sql) =>
   meta: metaStore,
   rooms: roomStore,
   events: eventStore,
-  gaps: gapStore,
+  backwardExtremities: backwardExtremityStore,
   state: stateStore,
   memberships: membershipStore,
   sharing: sharingReader,

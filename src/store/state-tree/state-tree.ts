@@ -12,7 +12,7 @@ import {
   Rows,
   stateOf,
 } from '#store/state-tree/tree.ts'
-import { inSlices, isTurnOver, nextTurn } from '#store/turn.ts'
+import { inSlices, isSliceOver, nextSlice } from '#store/time-slices.ts'
 import type { EventNid } from '#store/types/events.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
 import type { StateId, StateKeyNid } from '#store/types/state.ts'
@@ -101,7 +101,7 @@ export class StateTree {
     })
     let { after } = first
     for (let at = CHANGES_AT_ONCE; at < changes.length; at += CHANGES_AT_ONCE) {
-      if (isTurnOver()) await nextTurn()
+      if (isSliceOver()) await nextSlice()
       const [changed, some] = [after, changes.slice(at, at + CHANGES_AT_ONCE)]
       after = await this.#run((rows) => change(rows, changed, some))
     }
@@ -112,7 +112,7 @@ export class StateTree {
     const rows = await inSlices(packRows(root, fingerprint, firstId))
     for (const row of rows) {
       await this.#write(room, row)
-      if (isTurnOver()) await nextTurn()
+      if (isSliceOver()) await nextSlice()
     }
     return rows.at(-1)!.id as StateId
   }

@@ -31,7 +31,7 @@ export type EventRow = {
 
 /**
  * One event of an append. Its auth events must be stored or stand earlier in the same append (a rejected event's
- * needn't). Previous events that are neither, or that are outliers, are gaps: see gaps.ts. An event that is stored as an
+ * needn't). Previous events that are neither, or that are outliers, are gaps: see backward-extremities.ts. An event that is stored as an
  * outlier becomes a timeline event and keeps its number.
  */
 export type NewEvent = {
@@ -212,7 +212,7 @@ export interface EventStore extends EventReader {
    * place among relations follow; extremities and the room's current state don't (`RoomStore.replaceExtremities`,
    * `Append.currentState`).
    */
-  rejudge(nid: EventNid, verdict: NewEvent['verdict'], reason?: string, stateBefore?: StateId): Promise<void>
+  reevaluate(nid: EventNid, verdict: NewEvent['verdict'], reason?: string, stateBefore?: StateId): Promise<void>
   /** Applies a redaction later than its own append: the stored event is replaced by the redacted copy. */
   redact(by: EventNid, target: EventNid, redacted: Event): Promise<void>
   /** Forgets the transaction ids of events sent before a time (ms since the epoch); returns how many. */

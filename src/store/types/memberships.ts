@@ -20,7 +20,7 @@ export type MembershipRow = {
 export type RoomCounts = { readonly joined: number; readonly invited: number }
 
 /** A membership in a room that this server has no (current) copy of. */
-export type OutsideMembership = {
+export type OutOfBandMembership = {
   readonly user: UserNid
   readonly room: RoomNid
   readonly membership: Membership
@@ -49,7 +49,7 @@ export interface MembershipReader {
   /** Users who are joined to a room that `user` is joined to. */
   sharingRoomsWith(user: UserNid): Promise<UserNid[]>
   /**
-   * What came with the membership that `setOutside` set; null where the membership is by the state of the room's copy
+   * What came with the membership that `setOutOfBand` set; null where the membership is by the state of the room's copy
    * here. A room's copy takes over at the first append that changes the user's member event.
    */
   stripped(user: UserNid, room: RoomNid): Promise<JsonObject[] | null>
@@ -60,6 +60,6 @@ export interface MembershipStore extends MembershipReader {
    * Sets the membership of a user in a room that this server isn't in, under a new stream position (log kind
    * `membership`), which it returns.
    */
-  setOutside(membership: OutsideMembership): Promise<number>
+  setOutOfBand(membership: OutOfBandMembership): Promise<number>
   setForgotten(user: UserNid, room: RoomNid): Promise<void>
 }

@@ -1,6 +1,6 @@
 import type { EventId, RoomAlias, RoomId, ServerName, UserId } from '#core/ids.ts'
 import type { EventNid } from '#store/types/events.ts'
-import type { StateId, ToldState } from '#store/types/state.ts'
+import type { ClaimedState, StateId } from '#store/types/state.ts'
 
 declare const nid: unique symbol
 /** The short number of a room inside this database. */
@@ -70,18 +70,18 @@ export interface RoomReader {
   roomsWithServer(server: ServerName): Promise<RoomNid[]>
   /** Rooms with partial state, by nid. */
   partialRooms(): Promise<RoomRow[]>
-  /** What other servers said of the state at an event, as `putToldState` has kept it; null where nothing is. */
-  toldState(nid: RoomNid, eventId: EventId): Promise<ToldState | null>
+  /** What other servers said of the state at an event, as `putClaimedState` has kept it; null where nothing is. */
+  claimedState(nid: RoomNid, eventId: EventId): Promise<ClaimedState | null>
 }
 
 export interface RoomStore extends RoomReader {
   create(roomId: RoomId, version: string): Promise<RoomNid>
   /** Corrects the version of a room that has no events in its timeline: an invite's claim was wrong. */
   setVersion(nid: RoomNid, version: string): Promise<void>
-  /** null, the end of the partial state, forgets what `putToldState` has kept. */
+  /** null, the end of the partial state, forgets what `putClaimedState` has kept. */
   setPartial(nid: RoomNid, partial: PartialState | null): Promise<void>
   /** Keeps what others told, for an event of a room with partial state: it is judged by that once more. */
-  putToldState(nid: RoomNid, eventId: EventId, told: ToldState): Promise<void>
+  putClaimedState(nid: RoomNid, eventId: EventId, told: ClaimedState): Promise<void>
   /**
    * Makes these events the room's extremities instead of those that it has: before the append of a rejoin, or after
    * events were judged again. Counts as an append.

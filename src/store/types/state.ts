@@ -9,7 +9,7 @@ export type StateId = number & { readonly [nid]: 'StateId' }
  * What other servers said of the state at an event that cites what isn't here: the states after what is missing, or the
  * state before the event itself, which stands for all that it cites.
  */
-export type ToldState = { readonly after: readonly StateId[] } | { readonly before: StateId }
+export type ClaimedState = { readonly after: readonly StateId[] } | { readonly before: StateId }
 /** The short number of a pair (type, state key). */
 export type StateKeyNid = number & { readonly [nid]: 'StateKeyNid' }
 

@@ -109,7 +109,7 @@ forEachDatabase('outliers', (test) => {
       assert.deepEqual([row.rejected, row.rank, row.position, row.stateAfter], [false, 3, 3, stateId])
       assert.equal(await tx.events.rejectionReason(row.nid), null)
       assert.deepEqual(await tx.events.prevOf([nids[2]!]), new Map([[nids[2], [nids[1]]]]))
-      assert.deepEqual(await tx.gaps.below(room.nid, 9, 9), [])
+      assert.deepEqual(await tx.backwardExtremities.below(room.nid, 9, 9), [])
       assert.deepEqual(
         (await tx.rooms.extremities(room.nid)).map(({ nid }) => nid),
         [nids[2]],

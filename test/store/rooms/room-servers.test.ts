@@ -79,12 +79,12 @@ forEachDatabase('servers in rooms', (test) => {
     const row = await store.read((tx) => tx.rooms.byNid(room.nid))
     assert.deepEqual([row?.partial, row?.version], [partial, '11'])
     assert.deepEqual(await store.read((tx) => tx.rooms.partialRooms()), [row])
-    const told = (eventId: string) => store.read((tx) => tx.rooms.toldState(room.nid, eventId as EventId))
+    const told = (eventId: string) => store.read((tx) => tx.rooms.claimedState(room.nid, eventId as EventId))
     const after = { after: [5, 7] as StateId[] }
     const before = { before: 9 as StateId }
     await store.write(async (tx) => {
-      await tx.rooms.putToldState(room.nid, '$late' as EventId, after)
-      await tx.rooms.putToldState(room.nid, '$later' as EventId, before)
+      await tx.rooms.putClaimedState(room.nid, '$late' as EventId, after)
+      await tx.rooms.putClaimedState(room.nid, '$later' as EventId, before)
     })
     assert.deepEqual([await told('$late'), await told('$later'), await told('$other')], [after, before, null])
     await store.write((tx) => tx.rooms.setPartial(room.nid, null))

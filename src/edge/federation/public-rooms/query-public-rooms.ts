@@ -1,5 +1,5 @@
 /** `POST /_matrix/federation/v1/publicRooms`: this server's list of rooms, filtered, where it is shown to other servers. */
-import { checkListIsShown } from '#edge/federation/shared/shown-list.ts'
+import { checkPublicListIsAllowed } from '#edge/federation/shared/public-list-access.ts'
 import { publishedRooms, tRoomsQuery } from '#edge/shared/published-rooms.ts'
 import { endpoint } from '#kit/endpoint.ts'
 
@@ -12,7 +12,7 @@ export default endpoint({
   body: tRoomsQuery,
 
   handle({ body }, { rooms, config }) {
-    checkListIsShown(config)
+    checkPublicListIsAllowed(config)
     return publishedRooms(rooms.directory, body)
   },
 })

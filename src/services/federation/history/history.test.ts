@@ -9,8 +9,8 @@ import { signerFromSeed } from '#core/event/sign.ts'
 import { parseRoomEventFilter } from '#core/filter/event-filter.ts'
 import type { EventId, RoomId, ServerName, UserId } from '#core/ids.ts'
 import { isJsonObject, type JsonObject, type JsonValue } from '#core/json/value.ts'
-import { HistoryFiller } from '#services/federation/history/history-filler.ts'
-import { RoomHistory } from '#services/federation/history/room-history.ts'
+import { BackfilledTimeline } from '#services/federation/history/backfilled-timeline.ts'
+import { Backfiller } from '#services/federation/history/backfiller.ts'
 import type { FederationReply } from '#services/federation/transport/federation-client.ts'
 import { ClientEvents } from '#services/timeline/client-events.ts'
 import { type MessagesRequest, Timeline } from '#services/timeline/timeline.ts'
@@ -22,7 +22,7 @@ const OTHERS = ['one.test', 'two.test'] as const
 
 let fixture: RoomFixture
 let alice: TestUser
-let history: RoomHistory
+let history: BackfilledTimeline
 let roomId: RoomId
 /** Messages that only other servers have, oldest first; the last one is what the newest event here cites. */
 let missing: Event[]
@@ -55,7 +55,7 @@ async function open(): Promise<void> {
       return { outcome: 'answered', status: 200, json: nearEvent, bytes: new Uint8Array() }
     },
   }
-  const filler = new HistoryFiller({
+  const filler = new Backfiller({
     store: fixture.store,
     serverName,
     fetcher,
@@ -63,7 +63,7 @@ async function open(): Promise<void> {
     ingest: { backfilled: place },
     clock,
   })
-  history = new RoomHistory({ store: fixture.store, serverName, timeline, filler, client })
+  history = new BackfilledTimeline({ store: fixture.store, serverName, timeline, filler, client })
 }
 afterEach(() => fixture[Symbol.asyncDispose]())
 
@@ -73,7 +73,7 @@ async function place(_room: RoomId, _via: ServerName, pdus: readonly JsonObject[
   const events = missing.filter(({ json }) => wanted.has(JSON.stringify(json)))
   return fixture.store.write(async (tx) => {
     const room = (await tx.rooms.byId(roomId))!
-    const [gap] = await tx.gaps.below(room.nid, room.rankMax, 1)
+    const [gap] = await tx.backwardExtremities.below(room.nid, room.rankMax, 1)
     const placed = await tx.events.addHistory({
       roomNid: room.nid,
       beforeRank: gap!.rank,

@@ -2,7 +2,7 @@ import type { EventId, RoomId, ServerName } from '#core/ids.ts'
 import { isEventId } from '#core/ids.ts'
 import { isJsonObject, type JsonArray, type JsonObject, type JsonValue, member } from '#core/json/value.ts'
 import type { FederationClient } from '#services/federation/transport/federation-client.ts'
-import { Pacer } from '#services/pacer.ts'
+import { TimeSlice } from '#services/time/time-slice.ts'
 
 /** Answers that hold whole states. */
 const STATE_BYTES_MAX = 100 * 1024 * 1024
@@ -23,7 +23,7 @@ export type MissingEventsRequest = {
 }
 
 /** A state and what authorises it, as another server says; in JSON, nothing checked. */
-export type ToldState = { readonly pdus: readonly JsonObject[]; readonly authChain: readonly JsonObject[] }
+export type ClaimedState = { readonly pdus: readonly JsonObject[]; readonly authChain: readonly JsonObject[] }
 
 /**
  * What can be asked of other servers about events of rooms. The answers are JSON that nobody has looked at: whoever asks
@@ -55,7 +55,7 @@ export class Fetcher {
   }
 
   /** `GET /state/{roomId}`: the same with the events themselves. */
-  async state(server: ServerName, roomId: RoomId, eventId: EventId): Promise<ToldState | null> {
+  async state(server: ServerName, roomId: RoomId, eventId: EventId): Promise<ClaimedState | null> {
     const answer = await this.#get(server, `state/${encodeURIComponent(roomId)}${ofEvent(eventId)}`, true)
     const pdus = pdusIn(answer, 'pdus', STATE_EVENTS_MAX)
     const authChain = pdusIn(answer, 'auth_chain', STATE_EVENTS_MAX)
@@ -124,11 +124,11 @@ function pdusIn(answer: JsonValue | null, key: string, countMax: number): JsonOb
 async function idsIn(answer: JsonValue | null, key: string): Promise<EventId[] | null> {
   const list = listIn(answer, key)?.slice(0, STATE_EVENTS_MAX)
   if (list === undefined) return null
-  const pacer = new Pacer()
+  const timeSlice = new TimeSlice()
   const ids: EventId[] = []
   for (const id of list) {
     if (typeof id === 'string' && isEventId(id)) ids.push(id)
-    await pacer.breathe()
+    await timeSlice.yieldIfDue()
   }
   return ids
 }

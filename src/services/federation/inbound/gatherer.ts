@@ -6,18 +6,18 @@ import type { Fetcher } from '#services/federation/inbound/fetcher.ts'
 import type { InboundCounters } from '#services/federation/inbound/inbound-counters.ts'
 import type { InboundRoom } from '#services/federation/inbound/inbound-room.ts'
 import type { PduReader } from '#services/federation/inbound/pdu-reader.ts'
-import { Pacer } from '#services/pacer.ts'
-import { inOrder, type OutlierEvents } from '#services/rooms/outlier-events.ts'
+import { inOrder, type OutlierEvents } from '#services/rooms/pipeline/outlier-events.ts'
 import {
   type Judgement,
   LACKS_AUTH_EVENTS,
   type ReceivedEvent,
   type ReceivedEvents,
-} from '#services/rooms/received-events.ts'
+} from '#services/rooms/pipeline/received-events.ts'
+import { TimeSlice } from '#services/time/time-slice.ts'
 import type { Store } from '#store/store.ts'
 import type { EventNid } from '#store/types/events.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
-import type { StateId, ToldState } from '#store/types/state.ts'
+import type { ClaimedState, StateId } from '#store/types/state.ts'
 
 /** Requests for missing previous events, for one event; after them the state is asked for instead. */
 export const MISSING_EVENTS_ROUNDS_MAX = 10
@@ -81,7 +81,7 @@ export class Gatherer {
     sources: readonly ServerName[],
   ): Promise<ReadonlyMap<EventId, Event>> {
     const pool = new Map<EventId, Event>([[event.eventId, event]])
-    const minDepth = await this.#depthOfStay(room)
+    const minDepth = await this.#depthOfMembershipPeriod(room)
     for (let round = 0; round < MISSING_EVENTS_ROUNDS_MAX; round++) {
       const latest = await this.#frontier(room, pool)
       if (latest.length === 0) break
@@ -102,7 +102,7 @@ export class Gatherer {
   }
 
   /** The depth at which this server came into the room: what lies below is history, to be fetched when it is read. */
-  async #depthOfStay({ nid }: InboundRoom): Promise<number> {
+  async #depthOfMembershipPeriod({ nid }: InboundRoom): Promise<number> {
     return this.#deps.store.read(async (tx) => {
       const since = await tx.memberships.localSince(nid)
       if (since === null) return 0
@@ -157,7 +157,7 @@ export class Gatherer {
       if (judgement.auth.length > 0) {
         if (!(await this.authEvents(room, event, judgement.auth, sources, budget))) return judgement
       } else {
-        const told = await this.toldState(room, event.eventId, judgement.prev, sources, budget)
+        const told = await this.claimedState(room, event.eventId, judgement.prev, sources, budget)
         if (told === null) return judgement
         received = { event, told }
       }
@@ -237,13 +237,13 @@ export class Gatherer {
    * What stands for events that one cites and that aren't here: the states after them, as one of the servers says, or,
    * where these can't be had, the state before the citing event. null for nothing.
    */
-  async toldState(
+  async claimedState(
     room: InboundRoom,
     eventId: EventId,
     missing: readonly EventId[],
     sources: readonly ServerName[],
     budget: Pick<Budget, 'states'>,
-  ): Promise<ToldState | null> {
+  ): Promise<ClaimedState | null> {
     const states: StateId[] = []
     // One request is kept back for the citing event's own state.
     if (missing.length < budget.states) {
@@ -300,9 +300,9 @@ export class Gatherer {
       pdus = [...told.pdus, ...told.authChain]
     }
     const events: Event[] = []
-    const pacer = new Pacer()
+    const timeSlice = new TimeSlice()
     for (const read of await reader.read(pdus, room.rules, source)) {
-      await pacer.breathe()
+      await timeSlice.yieldIfDue()
       if (!read.ok) isDelivered &&= read.isFinal
       else if (unknown.has(read.event.eventId) && read.event.roomId === room.roomId) events.push(read.event)
     }
@@ -314,11 +314,11 @@ export class Gatherer {
   async #unsettled(eventIds: readonly EventId[]): Promise<Set<EventId>> {
     const unsettled = new Set<EventId>()
     const seen = new Set<EventId>()
-    const pacer = new Pacer()
+    const timeSlice = new TimeSlice()
     for (let at = 0; at < eventIds.length; at += READ_EVENTS_MAX) {
       const some = eventIds.slice(at, at + READ_EVENTS_MAX).filter((id) => !seen.has(id))
       for (const id of some) seen.add(id)
-      await pacer.breathe()
+      await timeSlice.yieldIfDue()
       await this.#deps.store.read(async (tx) => {
         const known = await tx.events.known(some)
         for (const id of some) {
@@ -335,10 +335,10 @@ export class Gatherer {
     const { store } = this.#deps
     const entries = new Map<string, { type: string; stateKey: string; event: EventNid }>()
     let hasCreate = false
-    const pacer = new Pacer()
+    const timeSlice = new TimeSlice()
     for (let at = 0; at < eventIds.length; at += READ_EVENTS_MAX) {
       const some = eventIds.slice(at, at + READ_EVENTS_MAX)
-      await pacer.breathe()
+      await timeSlice.yieldIfDue()
       for (const row of await store.read((tx) => tx.events.byIds(some))) {
         const { type, stateKey, eventId } = row.event
         if (row.roomNid !== room || row.rejected || stateKey === null) continue

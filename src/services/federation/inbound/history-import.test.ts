@@ -58,7 +58,10 @@ describe('history from elsewhere', () => {
       assert.deepEqual([await topicIn(stateBefore), await topicIn(stateAfter)], [null, nid])
       const { rankMax } = (await fixture.rooms.store.read((tx) => tx.rooms.byId(room.roomId)))!
       const row = await fixture.rooms.row(join.eventId)
-      assert.deepEqual(await fixture.rooms.store.read((tx) => tx.gaps.below(row.roomNid, rankMax, 5)), [])
+      assert.deepEqual(
+        await fixture.rooms.store.read((tx) => tx.backwardExtremities.below(row.roomNid, rankMax, 5)),
+        [],
+      )
     })
   }
 

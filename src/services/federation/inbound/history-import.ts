@@ -6,17 +6,17 @@ import type { Gatherer } from '#services/federation/inbound/gatherer.ts'
 import type { InboundCounters } from '#services/federation/inbound/inbound-counters.ts'
 import { type InboundRoom, inboundRoom } from '#services/federation/inbound/inbound-room.ts'
 import type { PduReader } from '#services/federation/inbound/pdu-reader.ts'
-import { inOrder } from '#services/rooms/outlier-events.ts'
 import { redactByEarlier, redactedCopy, redacts } from '#services/rooms/pipeline/apply-redaction.ts'
 import { forgetEdges } from '#services/rooms/pipeline/auth-graph.ts'
 import { checkAuthEvents } from '#services/rooms/pipeline/check-auth-events.ts'
 import { checkState } from '#services/rooms/pipeline/check-state.ts'
+import { inOrder } from '#services/rooms/pipeline/outlier-events.ts'
+import { LACKS_AUTH_EVENTS } from '#services/rooms/pipeline/received-events.ts'
 import { readAuthState } from '#services/rooms/pipeline/received-state.ts'
 import { stateBefore } from '#services/rooms/pipeline/state-before.ts'
-import { LACKS_AUTH_EVENTS } from '#services/rooms/received-events.ts'
 import type { Store } from '#store/store.ts'
+import type { Gap } from '#store/types/backward-extremities.ts'
 import type { History } from '#store/types/events.ts'
-import type { Gap } from '#store/types/gaps.ts'
 import type { StateId } from '#store/types/state.ts'
 
 /** Gaps of a room that are looked at. */
@@ -56,7 +56,7 @@ export class HistoryImport {
     const room = row === null ? null : inboundRoom(row)
     if (row === null || room === null) return 0
     const pool = await this.#unplaced(await reader.events(pdus, room.rules, via, roomId), room)
-    const gaps = await store.read((tx) => tx.gaps.below(room.nid, row.rankMax, GAPS_MAX))
+    const gaps = await store.read((tx) => tx.backwardExtremities.below(room.nid, row.rankMax, GAPS_MAX))
     const budget = { states: STATES_MAX, authRequests: AUTH_REQUESTS_MAX }
     let count = 0
     // What lies before several gaps comes below the lowest of them.
@@ -200,7 +200,7 @@ export class HistoryImport {
     if (placed.length < elsewhere.length) {
       const here = new Set(placed.map((row) => row.event.eventId))
       const missing = elsewhere.filter((id) => !here.has(id))
-      const told = await gatherer.toldState(room, event.eventId, missing, [via], budget)
+      const told = await gatherer.claimedState(room, event.eventId, missing, [via], budget)
       if (told === null) return null
       if ('before' in told) return told.before
       states.push(...told.after)

@@ -345,7 +345,7 @@ describe('what an event lacks', () => {
     assert.equal(await outcomeOf(missed[100] as Event), 'accepted')
     assert.equal(await stateId(room, 'm.room.topic'), topic.eventId)
     const { nid, rankMax } = await roomHere(fixture.rooms, room.roomId)
-    const gaps = await fixture.rooms.store.read((tx) => tx.gaps.below(nid, rankMax, 10))
+    const gaps = await fixture.rooms.store.read((tx) => tx.backwardExtremities.below(nid, rankMax, 10))
     assert.ok(gaps.length >= 1)
   })
 

@@ -11,11 +11,11 @@ import { type EventSignatures, PduReader } from '#services/federation/inbound/pd
 import { type RetryDelays, STAGED_PER_ORIGIN_MAX, StagedPdus } from '#services/federation/inbound/staged-pdus.ts'
 import { isAllowedByAcl } from '#services/federation/server-acl.ts'
 import type { BackOff } from '#services/federation/transport/back-off.ts'
-import { ForkJoining } from '#services/rooms/fork-joining.ts'
-import { OutlierEvents } from '#services/rooms/outlier-events.ts'
-import { type Judgement, ReceivedEvents } from '#services/rooms/received-events.ts'
-import type { RoomQueues } from '#services/rooms/room-queues.ts'
-import type { Timers } from '#services/timers.ts'
+import { OutlierEvents } from '#services/rooms/pipeline/outlier-events.ts'
+import { type Judgement, ReceivedEvents } from '#services/rooms/pipeline/received-events.ts'
+import { ForwardExtremityMerger } from '#services/rooms/queue/forward-extremity-merger.ts'
+import type { RoomQueues } from '#services/rooms/queue/room-queues.ts'
+import type { Timers } from '#services/time/timers.ts'
 import type { Store } from '#store/store.ts'
 import type { StagedPdu } from '#store/types/inbound.ts'
 import type { RoomRow } from '#store/types/rooms.ts'
@@ -38,7 +38,7 @@ export type IngestDeps = {
    * Told of checked member events of rooms that this server isn't in: an invite that is taken back. True where it
    * concerned somebody here.
    */
-  readonly onOutsideEvent?: (event: Event) => Promise<boolean>
+  readonly onOutOfBandEvent?: (event: Event) => Promise<boolean>
 }
 
 /** "pdu_processing_results": what is said of one PDU of a transaction. */
@@ -58,7 +58,7 @@ export class Ingest {
   readonly outliers: OutlierEvents
   readonly gatherer: Gatherer
   readonly #deps: IngestDeps
-  readonly #forks: ForkJoining
+  readonly #forks: ForwardExtremityMerger
   readonly #history: HistoryImport
   readonly #staged: StagedPdus
 
@@ -74,7 +74,7 @@ export class Ingest {
     const { reader, received, outliers, counters } = this
     this.gatherer = new Gatherer({ store, fetcher, reader, received, outliers, counters })
     this.#history = new HistoryImport({ store, reader, gatherer: this.gatherer, counters })
-    this.#forks = new ForkJoining(store, queues, deps.serverName)
+    this.#forks = new ForwardExtremityMerger(store, queues, deps.serverName)
     this.#staged = new StagedPdus({ ...deps, judge: (pdu, staged, mayAsk) => this.#judgeStaged(pdu, staged, mayAsk) })
   }
 
@@ -171,7 +171,7 @@ export class Ingest {
       events.push(read.event)
       originals.set(read.event.eventId, pdus[index]!)
     }
-    if (!room.isResident) await this.#receiveOutside(events, answers)
+    if (!room.isResident) await this.#receiveOutOfBand(events, answers)
     else await this.#judgeAll(origin, roomId, events, originals, answers)
   }
 
@@ -185,9 +185,9 @@ export class Ingest {
     return isAllowed ? null : 'The server is not allowed in the room'
   }
 
-  async #receiveOutside(events: readonly Event[], answers: Map<EventId, PduAnswer>): Promise<void> {
+  async #receiveOutOfBand(events: readonly Event[], answers: Map<EventId, PduAnswer>): Promise<void> {
     for (const event of events) {
-      const isTaken = event.type === 'm.room.member' && (await this.#deps.onOutsideEvent?.(event))
+      const isTaken = event.type === 'm.room.member' && (await this.#deps.onOutOfBandEvent?.(event))
       answers.set(event.eventId, isTaken === true ? {} : { error: 'This server is not in the room' })
     }
   }

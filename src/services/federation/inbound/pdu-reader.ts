@@ -6,7 +6,7 @@ import type { EventId, ServerName } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
 import type { RoomVersionRules } from '#core/room-versions.ts'
 import type { EventVerifier, SignatureFault } from '#services/federation/keys/event-verifier.ts'
-import { Pacer } from '#services/pacer.ts'
+import { TimeSlice } from '#services/time/time-slice.ts'
 
 /** What checks signatures of events: `EventVerifier`. */
 export type EventSignatures = Pick<EventVerifier, 'verifyAll'>
@@ -30,11 +30,11 @@ export class PduReader {
 
   /** Reads events of one room version, in the order given. One that can't be read spoils none of the others. */
   async read(pdus: readonly JsonObject[], rules: RoomVersionRules, via: ServerName): Promise<ReadPdu[]> {
-    const pacer = new Pacer()
+    const timeSlice = new TimeSlice()
     const read: ReadPdu[] = []
     for (const json of pdus) {
       read.push(parse(json, rules))
-      await pacer.breathe()
+      await timeSlice.yieldIfDue()
     }
     const events = read.flatMap((pdu) => (pdu.ok ? [pdu.event] : []))
     if (events.length === 0) return read
@@ -43,7 +43,7 @@ export class PduReader {
     let index = 0
     for (const pdu of read) {
       checked.push(pdu.ok ? withFault(pdu.event, faults[index++] ?? null) : pdu)
-      await pacer.breathe()
+      await timeSlice.yieldIfDue()
     }
     return checked
   }
@@ -56,9 +56,9 @@ export class PduReader {
     roomId: string,
   ): Promise<Map<EventId, Event>> {
     const events = new Map<EventId, Event>()
-    const pacer = new Pacer()
+    const timeSlice = new TimeSlice()
     for (const pdu of await this.read(pdus, rules, via)) {
-      await pacer.breathe()
+      await timeSlice.yieldIfDue()
       if (pdu.ok && pdu.event.roomId === roomId) events.set(pdu.event.eventId, pdu.event)
     }
     return events

@@ -1,7 +1,7 @@
 import type { RoomId, ServerName } from '#core/ids.ts'
 import { EVENT_DEPTH_MAX, parseJson } from '#core/json/parse.ts'
 import { isJsonObject, type JsonObject } from '#core/json/value.ts'
-import type { Timers } from '#services/timers.ts'
+import type { Timers } from '#services/time/timers.ts'
 import type { Store } from '#store/store.ts'
 import type { StagedPdu } from '#store/types/inbound.ts'
 

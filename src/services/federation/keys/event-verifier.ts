@@ -7,7 +7,7 @@ import type { ServerName } from '#core/ids.ts'
 import { member } from '#core/json/value.ts'
 import { inParallel } from '#services/federation/keys/in-parallel.ts'
 import type { GatheredKeys, GatherOptions, KeyRing, KeyWant } from '#services/federation/keys/key-ring.ts'
-import { Pacer } from '#services/pacer.ts'
+import { TimeSlice } from '#services/time/time-slice.ts'
 
 /** Checks waiting for the threads at once. */
 const CHECKS_AT_ONCE = 32
@@ -42,11 +42,11 @@ export class EventVerifier {
    * the order of the events; null for one that is signed as it must be.
    */
   async verifyAll(events: readonly Event[], options: GatherOptions = {}): Promise<(SignatureFault | null)[]> {
-    const pacer = new Pacer()
+    const timeSlice = new TimeSlice()
     const wants: KeyWant[] = []
     for (const event of events) {
       for (const server of requiredSignatures(event)) wants.push(keyWant(event, server))
-      await pacer.breathe()
+      await timeSlice.yieldIfDue()
     }
     const keys = await this.#keyRing.gather(wants, options)
     const faults = new Array<SignatureFault | null>(events.length).fill(null)
@@ -57,7 +57,7 @@ export class EventVerifier {
         faults[index] = { server, verdict }
         return
       }
-      await pacer.breathe()
+      await timeSlice.yieldIfDue()
     })
     return faults
   }

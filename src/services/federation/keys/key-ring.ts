@@ -14,8 +14,8 @@ import {
   type ServerKeys,
 } from '#services/federation/keys/server-keys.ts'
 import type { RetrySettings } from '#services/federation/transport/back-off.ts'
-import { Pacer } from '#services/pacer.ts'
-import type { Timers } from '#services/timers.ts'
+import { TimeSlice } from '#services/time/time-slice.ts'
+import type { Timers } from '#services/time/timers.ts'
 import type { ServerKeyRow } from '#store/types/server-keys.ts'
 
 /** Servers asked for their keys at the same time, for one batch. */
@@ -241,9 +241,9 @@ export class KeyRing {
 /** A key that does for the latest event of a server does for all others that were signed by it. */
 async function latestOfEach(wants: readonly KeyWant[], isReachable: (want: KeyWant) => boolean): Promise<KeyWant[]> {
   const byKeys = new Map<string, KeyWant>()
-  const pacer = new Pacer()
+  const timeSlice = new TimeSlice()
   for (const want of wants) {
-    await pacer.breathe()
+    await timeSlice.yieldIfDue()
     if (!isReachable(want)) continue
     const name = `${want.server} ${want.keyIds.join(' ')}`
     const other = byKeys.get(name)

@@ -10,8 +10,8 @@ import { MatrixError } from '#core/matrix-error.ts'
 import { parseXMatrix, requestText, type XMatrix } from '#core/x-matrix.ts'
 import type { KeyRing } from '#services/federation/keys/key-ring.ts'
 import type { BackOff } from '#services/federation/transport/back-off.ts'
-import { Pacer } from '#services/pacer.ts'
-import { inSlices } from '#store/turn.ts'
+import { TimeSlice } from '#services/time/time-slice.ts'
+import { inSlices } from '#store/time-slices.ts'
 
 /** Hashing a longer text takes more than a millisecond. */
 const SHORT_TEXT_CHARACTERS = 256 * 1024
@@ -66,11 +66,11 @@ export class RequestAuthenticator {
       throw unauthorized(`No key of ${origin} is known that signed the request`)
     }
     // Many may ask at once; what they send takes a while to read and to check.
-    const pacer = new Pacer()
-    await pacer.breathe()
+    const timeSlice = new TimeSlice()
+    await timeSlice.yieldIfDue()
     const content = await contentOf(request.body)
     const signed = content === undefined ? null : await inSlices(canonicalSlices(content))
-    await pacer.breathe()
+    await timeSlice.yieldIfDue()
     const text = requestText({
       method: request.method,
       uri: request.uri,

@@ -1,22 +1,22 @@
 import type { Ingest } from '#services/federation/inbound/ingest.ts'
 import type { EventVerifier } from '#services/federation/keys/event-verifier.ts'
+import { admitEventBy } from '#services/federation/membership/admit-event.ts'
 import { EventSignatures } from '#services/federation/membership/event-signatures.ts'
 import { Handshakes } from '#services/federation/membership/handshakes.ts'
 import { IncomingInvites } from '#services/federation/membership/incoming-invites.ts'
 import { JoinImport } from '#services/federation/membership/join-import.ts'
 import { MemberTemplates } from '#services/federation/membership/member-templates.ts'
+import { OutOfBandEvents } from '#services/federation/membership/out-of-band-events.ts'
 import { OutgoingInvites } from '#services/federation/membership/outgoing-invites.ts'
-import { OutsideEvents } from '#services/federation/membership/outside-events.ts'
 import { PartialStates } from '#services/federation/membership/partial-states.ts'
 import { RemoteMemberships } from '#services/federation/membership/remote-memberships.ts'
 import { SentMemberships } from '#services/federation/membership/sent-memberships.ts'
-import { takeEventBy } from '#services/federation/membership/take-event.ts'
 import { ThirdPartyExchanges } from '#services/federation/membership/third-party-exchanges.ts'
 import { ThirdPartyInvites } from '#services/federation/membership/third-party-invites.ts'
 import type { FederationClient } from '#services/federation/transport/federation-client.ts'
-import type { RoomMemberships } from '#services/rooms/memberships.ts'
+import type { RoomMemberships } from '#services/rooms/members/memberships.ts'
 import type { RoomContext } from '#services/rooms/room-context.ts'
-import type { Timers } from '#services/timers.ts'
+import type { Timers } from '#services/time/timers.ts'
 import type { EventRow } from '#store/types/events.ts'
 
 /** Memberships across servers, in both directions. */
@@ -26,7 +26,7 @@ export interface FederationMembershipServices {
   readonly incomingInvites: IncomingInvites
   readonly thirdPartyInvites: ThirdPartyInvites
   readonly remoteMemberships: RemoteMemberships
-  readonly outsideEvents: OutsideEvents
+  readonly outOfBandEvents: OutOfBandEvents
   readonly partialStates: PartialStates
 }
 
@@ -46,8 +46,8 @@ type Deps = {
 export function federationMembershipServices(deps: Deps): FederationMembershipServices {
   const { context, memberships, client, verifier, ingest, timers, passOn, onError } = deps
   const signatures = new EventSignatures((event, server) => verifier.verify(event, server))
-  const take = takeEventBy(ingest, context.store)
-  const outsideEvents = new OutsideEvents({ context, signatures })
+  const take = admitEventBy(ingest, context.store)
+  const outOfBandEvents = new OutOfBandEvents({ context, signatures })
   const invites = new OutgoingInvites({ context, client, signatures, take, passOn })
   const { gatherer } = ingest
   const onComplete = ingest.arrived.bind(ingest)
@@ -68,11 +68,11 @@ export function federationMembershipServices(deps: Deps): FederationMembershipSe
       handshakes,
       joinImport,
       exchanges,
-      outside: outsideEvents,
+      outside: outOfBandEvents,
       invites,
       timers,
     }),
-    outsideEvents,
+    outOfBandEvents,
     partialStates,
   }
 }

@@ -4,9 +4,9 @@ import type { Signer } from '#core/event/sign.ts'
 import type { ServerName } from '#core/ids.ts'
 import type { JsonValue } from '#core/json/value.ts'
 import { ROOM_VERSIONS } from '#core/room-versions.ts'
-import { askInTurn } from '#services/federation/membership/ask-in-turn.ts'
 import type { HandshakeFailures } from '#services/federation/membership/handshake-failures.ts'
 import { ownMemberEvent, type WantedMembership } from '#services/federation/membership/own-member-event.ts'
+import { withServerFailover } from '#services/federation/membership/server-failover.ts'
 import type { FederationClient, FederationReply } from '#services/federation/transport/federation-client.ts'
 
 /** The answer to a join holds the room's state. */
@@ -48,7 +48,7 @@ export class Handshakes {
     take: (handshake: Handshake) => Promise<T>,
   ): Promise<T> {
     const { client, signer, clock } = this.#deps
-    return askInTurn(
+    return withServerFailover(
       { servers: client.backOff.reachableFirst(servers), own: signer.name, clock },
       async (server, failures) => {
         const event = await this.#made(wanted, server, failures)

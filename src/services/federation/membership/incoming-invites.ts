@@ -8,12 +8,12 @@ import { forbidden, invalidParam } from '#core/matrix-error.ts'
 import { ROOM_VERSIONS } from '#core/room-versions.ts'
 import type { EventSignatures } from '#services/federation/membership/event-signatures.ts'
 import { incompatibleVersion } from '#services/federation/membership/member-templates.ts'
-import { putOutsideMembership } from '#services/federation/membership/outside-memberships.ts'
+import { putOutOfBandMembership } from '#services/federation/membership/out-of-band-memberships.ts'
 import { readInvite } from '#services/federation/membership/sent-member-event.ts'
 import { readStrippedState, type StrippedEntry } from '#services/federation/membership/stripped-state.ts'
 import type { ThirdPartyExchanges } from '#services/federation/membership/third-party-exchanges.ts'
 import { checkServerAcl } from '#services/federation/server-acl.ts'
-import { checkInvitee } from '#services/rooms/invitations.ts'
+import { checkInvitee } from '#services/rooms/members/invitations.ts'
 import type { RoomContext } from '#services/rooms/room-context.ts'
 import type { ReadTx } from '#store/store.ts'
 
@@ -71,7 +71,7 @@ export class IncomingInvites {
     const { unsigned: _unsigned, ...kept } = signed
     await context.store.write(async (tx) => {
       const room = await tx.rooms.byId(roomId)
-      if (room === null || !room.isResident) await putOutsideMembership(tx, { ...event, json: kept }, stripped)
+      if (room === null || !room.isResident) await putOutOfBandMembership(tx, { ...event, json: kept }, stripped)
     })
     return signed
   }

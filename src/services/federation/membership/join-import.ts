@@ -5,17 +5,17 @@ import { createEventIdOf, type EventId, type ServerName } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
 import { member } from '#core/json/value.ts'
 import type { Ingest } from '#services/federation/inbound/ingest.ts'
+import type { AdmitEvent } from '#services/federation/membership/admit-event.ts'
 import type { Handshake } from '#services/federation/membership/handshakes.ts'
-import { outsideRoom } from '#services/federation/membership/outside-memberships.ts'
+import { outOfBandRoom } from '#services/federation/membership/out-of-band-memberships.ts'
 import { MalformedAnswerError } from '#services/federation/membership/own-member-event.ts'
 import { readSendJoinReply, type SendJoinReply } from '#services/federation/membership/send-join-reply.ts'
-import type { TakeEvent } from '#services/federation/membership/take-event.ts'
-import { Pacer } from '#services/pacer.ts'
-import type { KeptOutlier } from '#services/rooms/outlier-events.ts'
 import { checkAuthEvents } from '#services/rooms/pipeline/check-auth-events.ts'
 import { checkState } from '#services/rooms/pipeline/check-state.ts'
+import type { KeptOutlier } from '#services/rooms/pipeline/outlier-events.ts'
 import { filledUp } from '#services/rooms/pipeline/received-state.ts'
 import type { RoomContext } from '#services/rooms/room-context.ts'
+import { TimeSlice } from '#services/time/time-slice.ts'
 import type { EventNid } from '#store/types/events.ts'
 import type { PartialState, RoomNid } from '#store/types/rooms.ts'
 
@@ -25,7 +25,7 @@ const EARLIER_JOINS_MAX = 10
 type Deps = {
   readonly context: RoomContext
   readonly ingest: Pick<Ingest, 'reader' | 'outliers' | 'arrived'>
-  readonly take: TakeEvent
+  readonly take: AdmitEvent
   /** Told of a room whose state is still to be completed. */
   readonly onPartial: (room: Event['roomId']) => void
 }
@@ -52,7 +52,7 @@ export class JoinImport {
     const { store } = this.#deps.context
     const isResident = async () => (await store.read((tx) => tx.rooms.byId(event.roomId)))?.isResident === true
     if (!(await isResident())) {
-      const room = await store.write((tx) => outsideRoom(tx, event.roomId, event.rules.version))
+      const room = await store.write((tx) => outOfBandRoom(tx, event.roomId, event.rules.version))
       const state = await this.#checkedState(reply, join, room, server)
       if (await this.#write(room, join, state, reply.serversOfPartial)) {
         this.#deps.ingest.arrived(event.roomId)
@@ -125,11 +125,11 @@ async function stateOf(
   told: readonly (Event | null)[],
   kept: ReadonlyMap<EventId, KeptOutlier>,
 ): Promise<CheckedState> {
-  const pacer = new Pacer()
+  const timeSlice = new TimeSlice()
   const entries: Entry[] = []
   const events = new Map<string, Event>()
   for (const event of told) {
-    await pacer.breathe()
+    await timeSlice.yieldIfDue()
     const outlier = event === null ? undefined : kept.get(event.eventId)
     if (event === null || event.stateKey === null || outlier?.outcome !== 'accept') continue
     const key = stateMapKey(event.type, event.stateKey)

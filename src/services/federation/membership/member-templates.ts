@@ -9,11 +9,11 @@ import type { JsonObject, JsonValue } from '#core/json/value.ts'
 import { forbidden, MatrixError } from '#core/matrix-error.ts'
 import type { HandshakeMembership } from '#services/federation/membership/own-member-event.ts'
 import { checkResident } from '#services/federation/membership/resident-room.ts'
-import { membershipOf } from '#services/rooms/member-content.ts'
+import { membershipOf } from '#services/rooms/members/member-content.ts'
+import { judgeRestrictedJoin } from '#services/rooms/members/restricted-joins.ts'
+import { nextDepth, type RoomDraft } from '#services/rooms/queue/room-draft.ts'
 import { RefusedEventError } from '#services/rooms/refused-event-error.ts'
-import { judgeRestrictedJoin } from '#services/rooms/restricted-joins.ts'
 import type { RoomContext } from '#services/rooms/room-context.ts'
-import { nextDepth, type RoomDraft } from '#services/rooms/room-draft.ts'
 
 /** Another server asks for the template of a member event of one of its users. */
 export type TemplateRequest = {

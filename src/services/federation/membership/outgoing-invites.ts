@@ -4,12 +4,12 @@ import { expectEvent, viewEvent } from '#core/event/parse-event.ts'
 import { type RoomId, type ServerName, serverOf, type UserId } from '#core/ids.ts'
 import { isJsonObject, type JsonObject, type JsonValue, member } from '#core/json/value.ts'
 import { MatrixError } from '#core/matrix-error.ts'
+import type { AdmitEvent } from '#services/federation/membership/admit-event.ts'
 import type { EventSignatures } from '#services/federation/membership/event-signatures.ts'
 import { HandshakeFailures } from '#services/federation/membership/handshake-failures.ts'
 import { strippedStateOf } from '#services/federation/membership/own-stripped-state.ts'
-import type { TakeEvent } from '#services/federation/membership/take-event.ts'
 import type { FederationClient, FederationReply } from '#services/federation/transport/federation-client.ts'
-import { membershipOf } from '#services/rooms/member-content.ts'
+import { membershipOf } from '#services/rooms/members/member-content.ts'
 import type { RoomContext } from '#services/rooms/room-context.ts'
 import type { EventRow } from '#store/types/events.ts'
 
@@ -26,7 +26,7 @@ type Deps = {
   readonly context: RoomContext
   readonly client: FederationClient
   readonly signatures: EventSignatures
-  readonly take: TakeEvent
+  readonly take: AdmitEvent
   /** Sends an event of another server's user to those in the room. */
   readonly passOn: (row: EventRow) => Promise<void>
 }

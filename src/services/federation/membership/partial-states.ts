@@ -7,7 +7,7 @@ import type { InboundRoom } from '#services/federation/inbound/inbound-room.ts'
 import { completeState } from '#services/federation/membership/state-completion.ts'
 import type { BackOff } from '#services/federation/transport/back-off.ts'
 import type { RoomContext } from '#services/rooms/room-context.ts'
-import type { Timers } from '#services/timers.ts'
+import type { Timers } from '#services/time/timers.ts'
 import type { PartialState } from '#store/types/rooms.ts'
 import type { StateId } from '#store/types/state.ts'
 

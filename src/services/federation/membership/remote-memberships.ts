@@ -5,16 +5,16 @@ import { type JsonObject, member } from '#core/json/value.ts'
 import { MatrixError } from '#core/matrix-error.ts'
 import type { Handshakes } from '#services/federation/membership/handshakes.ts'
 import type { JoinImport } from '#services/federation/membership/join-import.ts'
+import type { OutOfBandEvents } from '#services/federation/membership/out-of-band-events.ts'
 import type { OutgoingInvites } from '#services/federation/membership/outgoing-invites.ts'
-import type { OutsideEvents } from '#services/federation/membership/outside-events.ts'
 import type { HandshakeMembership, WantedMembership } from '#services/federation/membership/own-member-event.ts'
 import type { ThirdPartyExchanges } from '#services/federation/membership/third-party-exchanges.ts'
-import { membershipOf, profileContent, reasonContent } from '#services/rooms/member-content.ts'
-import type { RoomMemberships } from '#services/rooms/memberships.ts'
+import { membershipOf, profileContent, reasonContent } from '#services/rooms/members/member-content.ts'
+import type { RoomMemberships } from '#services/rooms/members/memberships.ts'
+import { NobodyMayInviteError } from '#services/rooms/members/restricted-joins.ts'
 import { RefusedEventError } from '#services/rooms/refused-event-error.ts'
-import { NobodyMayInviteError } from '#services/rooms/restricted-joins.ts'
 import type { RoomContext } from '#services/rooms/room-context.ts'
-import type { Timers } from '#services/timers.ts'
+import type { Timers } from '#services/time/timers.ts'
 import type { ReadTx } from '#store/store.ts'
 import type { RoomRow } from '#store/types/rooms.ts'
 
@@ -35,7 +35,7 @@ type Deps = {
   readonly handshakes: Handshakes
   readonly joinImport: JoinImport
   readonly exchanges: ThirdPartyExchanges
-  readonly outside: OutsideEvents
+  readonly outside: OutOfBandEvents
   readonly invites: OutgoingInvites
   readonly timers: Timers
 }
@@ -83,7 +83,7 @@ export class RemoteMemberships {
    */
   async leave(user: Who, roomId: RoomId, reason?: string): Promise<void> {
     const { memberships, context } = this.#deps
-    const outside = await context.store.read((tx) => outsideMembership(tx, user.userId, roomId))
+    const outside = await context.store.read((tx) => outOfBandMembership(tx, user.userId, roomId))
     if (outside === null) {
       await memberships.leave(user, roomId, reason)
       return
@@ -203,7 +203,7 @@ export class RemoteMemberships {
     signed: JsonObject,
     candidates: readonly ServerName[],
   ): Promise<readonly ServerName[]> {
-    const outside = await this.#deps.context.store.read((tx) => outsideMembership(tx, userId, roomId))
+    const outside = await this.#deps.context.store.read((tx) => outOfBandMembership(tx, userId, roomId))
     if (membershipOf(outside?.event ?? null) === 'invite') return candidates
     const server = await this.#deps.exchanges.exchange({ userId, roomId, signed }, candidates)
     return [server, ...candidates]
@@ -246,7 +246,7 @@ export class RemoteMemberships {
     const known = await this.#deps.context.store.read(async (tx) => {
       const room = await tx.rooms.byId(roomId)
       if (room === null) return []
-      const outside = await outsideMembership(tx, userId, roomId)
+      const outside = await outOfBandMembership(tx, userId, roomId)
       const inRoom = [...(await tx.rooms.serversIn(room.nid))].toSorted((a, b) => b[1] - a[1]).map(([server]) => server)
       return [...(outside?.servers ?? []), ...(room.partial?.servers ?? []), ...inRoom]
     })
@@ -263,7 +263,7 @@ type Outside = {
 }
 
 /** The user's invite or knock in a room by itself, not by the room's state as it is here; null for none. */
-async function outsideMembership(tx: ReadTx, userId: UserId, roomId: RoomId): Promise<Outside | null> {
+async function outOfBandMembership(tx: ReadTx, userId: UserId, roomId: RoomId): Promise<Outside | null> {
   const user = await tx.users.nid(userId)
   const room = await tx.rooms.byId(roomId)
   if (user === null || room === null) return null

@@ -5,7 +5,7 @@ import type { JsonObject } from '#core/json/value.ts'
 import { Steps } from '#core/state/steps.ts'
 import { LoadedAuthGraph, readEvents } from '#services/rooms/pipeline/auth-graph.ts'
 import type { ReadTx, Store } from '#store/store.ts'
-import { inSlices } from '#store/turn.ts'
+import { inSlices } from '#store/time-slices.ts'
 import type { EventNid, EventRow } from '#store/types/events.ts'
 import type { StateEntry } from '#store/types/state.ts'
 

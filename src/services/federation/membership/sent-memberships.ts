@@ -7,6 +7,7 @@ import type { JsonObject } from '#core/json/value.ts'
 import { member } from '#core/json/value.ts'
 import { MatrixError } from '#core/matrix-error.ts'
 import { ROOM_VERSIONS } from '#core/room-versions.ts'
+import type { AdmitEvent } from '#services/federation/membership/admit-event.ts'
 import type { EventSignatures } from '#services/federation/membership/event-signatures.ts'
 import { refusedRestrictedJoin } from '#services/federation/membership/member-templates.ts'
 import type { HandshakeMembership } from '#services/federation/membership/own-member-event.ts'
@@ -14,15 +15,14 @@ import { strippedStateOf } from '#services/federation/membership/own-stripped-st
 import { checkResident } from '#services/federation/membership/resident-room.ts'
 import { type SendJoinAnswer, sendJoinAnswer } from '#services/federation/membership/send-join-answer.ts'
 import { readSentEvent, type SentEvent } from '#services/federation/membership/sent-member-event.ts'
-import type { TakeEvent } from '#services/federation/membership/take-event.ts'
-import { judgeRestrictedJoin } from '#services/rooms/restricted-joins.ts'
+import { judgeRestrictedJoin } from '#services/rooms/members/restricted-joins.ts'
 import type { RoomContext } from '#services/rooms/room-context.ts'
 import type { EventRow } from '#store/types/events.ts'
 
 type Deps = {
   readonly context: RoomContext
   readonly signatures: EventSignatures
-  readonly take: TakeEvent
+  readonly take: AdmitEvent
   /** "The resident server must also send the event to other servers participating in the room." */
   readonly passOn: (row: EventRow) => Promise<void>
 }

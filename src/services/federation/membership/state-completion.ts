@@ -121,8 +121,8 @@ class Completion {
     const verdict = await this.#verdict(row, before)
     await store.write((tx) =>
       verdict.outcome === 'soft-fail' || verdict.outcome === 'reject'
-        ? tx.events.rejudge(row.nid, VERDICTS[verdict.outcome]!, `${verdict.rule}: ${verdict.reason}`, before)
-        : tx.events.rejudge(row.nid, 'accepted', undefined, before),
+        ? tx.events.reevaluate(row.nid, VERDICTS[verdict.outcome]!, `${verdict.rule}: ${verdict.reason}`, before)
+        : tx.events.reevaluate(row.nid, 'accepted', undefined, before),
     )
     if (verdict.outcome !== 'accept') return
     for (const { nid } of cited) this.#leaves.delete(nid)
@@ -147,7 +147,7 @@ class Completion {
   async #statesBefore({ event, stateBefore }: EventRow, cited: readonly EventRow[]): Promise<readonly StateId[]> {
     const known = cited.map(({ stateAfter }) => stateAfter)
     if (known.length === event.prevEvents.length) return known
-    const told = await this.#context.store.read((tx) => tx.rooms.toldState(this.#room.nid, event.eventId))
+    const told = await this.#context.store.read((tx) => tx.rooms.claimedState(this.#room.nid, event.eventId))
     if (told === null) return [...known, stateBefore]
     return 'before' in told ? [told.before] : [...known, ...told.after]
   }

@@ -2,9 +2,9 @@
 import { type RoomId, type ServerName, serverOf, type UserId } from '#core/ids.ts'
 import { canonicalJson, checkStrictNumbers } from '#core/json/canonical.ts'
 import { isJsonObject, type JsonObject, type JsonValue, member } from '#core/json/value.ts'
-import { askInTurn } from '#services/federation/membership/ask-in-turn.ts'
+import { withServerFailover } from '#services/federation/membership/server-failover.ts'
 import type { FederationClient } from '#services/federation/transport/federation-client.ts'
-import { readThirdPartySigned } from '#services/rooms/third-party-signed.ts'
+import { readThirdPartySigned } from '#services/rooms/members/third-party-signed.ts'
 
 /** What a user proves to own, and where. */
 export type WantedExchange = {
@@ -46,18 +46,21 @@ export class ThirdPartyExchanges {
     checkStrictNumbers(signed)
     const key = keyOf(roomId, userId)
     try {
-      return await askInTurn({ servers: [serverOf(inviter), ...servers], own, clock }, async (server, failures) => {
-        this.#awaited.set(key, { from: server, inviter, signed: canonicalJson(signed) })
-        const reply = await client.request({
-          destination: server,
-          method: 'PUT',
-          uri: `/_matrix/federation/v1/exchange_third_party_invite/${encodeURIComponent(roomId)}`,
-          body: partialInvite(wanted, inviter),
-        })
-        if (reply.outcome === 'answered') return { value: server }
-        failures.add(server, reply)
-        return null
-      })
+      return await withServerFailover(
+        { servers: [serverOf(inviter), ...servers], own, clock },
+        async (server, failures) => {
+          this.#awaited.set(key, { from: server, inviter, signed: canonicalJson(signed) })
+          const reply = await client.request({
+            destination: server,
+            method: 'PUT',
+            uri: `/_matrix/federation/v1/exchange_third_party_invite/${encodeURIComponent(roomId)}`,
+            body: partialInvite(wanted, inviter),
+          })
+          if (reply.outcome === 'answered') return { value: server }
+          failures.add(server, reply)
+          return null
+        },
+      )
     } finally {
       this.#awaited.delete(key)
     }

@@ -11,7 +11,7 @@ import {
   transactionOf,
 } from '#services/federation/outbound/transaction.ts'
 import type { FederationClient, FederationReply } from '#services/federation/transport/federation-client.ts'
-import type { Timers } from '#services/timers.ts'
+import type { Timers } from '#services/time/timers.ts'
 import type { Store } from '#store/store.ts'
 import type { MissedEvent, QueuedEdu } from '#store/types/outbound.ts'
 import type { RoomNid } from '#store/types/rooms.ts'

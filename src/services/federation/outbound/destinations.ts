@@ -3,8 +3,8 @@ import { Destination, type DestinationDeps } from '#services/federation/outbound
 import type { DueEvent } from '#services/federation/outbound/due-event.ts'
 import type { Outbox } from '#services/federation/outbound/log-follower.ts'
 import type { ReceiptNews, TypingNews } from '#services/federation/outbound/pending-edus.ts'
-import { Pacer } from '#services/pacer.ts'
 import type { UserPresence } from '#services/presence/user-presence.ts'
+import { TimeSlice } from '#services/time/time-slice.ts'
 import type { MissedEvent } from '#store/types/outbound.ts'
 
 /** How many servers one look at those that are behind finds. */
@@ -31,12 +31,12 @@ export class Destinations implements Outbox {
 
   /** Takes up what an earlier process left to do. */
   async resume(): Promise<void> {
-    const pacer = new Pacer()
+    const timeSlice = new TimeSlice()
     for (let after: ServerName | undefined; ; ) {
       const last = after
       const servers = await this.#deps.store.read((tx) => tx.outbound.behind(PAGE, last))
       for (const server of servers) {
-        await pacer.breathe()
+        await timeSlice.yieldIfDue()
         this.#add(server, true).wake()
       }
       after = servers.at(-1)

@@ -1,14 +1,14 @@
 import { signingKeyIds } from '#core/event/sign.ts'
 import { type ServerName, serverOf } from '#core/ids.ts'
 import { type DestinationNumbers, Destinations } from '#services/federation/outbound/destinations.ts'
-import { FreshNews } from '#services/federation/outbound/fresh-news.ts'
+import { EphemeralEduSender } from '#services/federation/outbound/ephemeral-edu-sender.ts'
 import { LogFollower } from '#services/federation/outbound/log-follower.ts'
 import { RecentPdus } from '#services/federation/outbound/recent-pdus.ts'
 import { Recipients } from '#services/federation/outbound/recipients.ts'
 import { SendSlots, type SlotLimits } from '#services/federation/outbound/send-slots.ts'
 import type { FederationClient } from '#services/federation/transport/federation-client.ts'
 import type { PresenceService } from '#services/presence/presence-service.ts'
-import type { Timers } from '#services/timers.ts'
+import type { Timers } from '#services/time/timers.ts'
 import type { TypingService } from '#services/typing/typing-service.ts'
 import type { Store } from '#store/store.ts'
 import type { EventRow } from '#store/types/events.ts'
@@ -56,7 +56,7 @@ export class FederationSender {
   readonly #healthy: SendSlots
   readonly #failing: SendSlots
   readonly #destinations: Destinations
-  readonly #fresh: FreshNews
+  readonly #fresh: EphemeralEduSender
   readonly #forgetReset: () => void
   readonly #follower: LogFollower
   #stored: number
@@ -86,7 +86,7 @@ export class FederationSender {
       onDropped: deps.onDropped ?? (() => {}),
     })
     this.#forgetReset = client.backOff.onReset((server) => this.#destinations.recovered(server))
-    this.#fresh = new FreshNews({
+    this.#fresh = new EphemeralEduSender({
       store,
       serverName,
       destinations: this.#destinations,

@@ -2,8 +2,8 @@ import { type ServerName, serverOf } from '#core/ids.ts'
 import type { DueEvent } from '#services/federation/outbound/due-event.ts'
 import type { ReceiptNews } from '#services/federation/outbound/pending-edus.ts'
 import type { Recipients } from '#services/federation/outbound/recipients.ts'
-import { LogFollowing } from '#services/log-following.ts'
-import { Pacer } from '#services/pacer.ts'
+import { LogFollowing } from '#services/log/log-following.ts'
+import { TimeSlice } from '#services/time/time-slice.ts'
 import type { ReadTx, Store } from '#store/store.ts'
 import type { LogEntry } from '#store/types/log.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
@@ -39,7 +39,7 @@ type Found = {
 export class LogFollower {
   readonly #deps: Deps
   readonly #following: LogFollowing
-  readonly #pacer = new Pacer()
+  readonly #timeSlice = new TimeSlice()
 
   constructor(deps: Deps) {
     this.#deps = deps
@@ -67,10 +67,10 @@ export class LogFollower {
 
   async #step(from: number): Promise<number> {
     const { store, outbox } = this.#deps
-    await this.#pacer.breathe()
+    await this.#timeSlice.yieldIfDue()
     const { upTo, events, receipts } = await store.read((tx) => this.#read(tx, from))
     for (const { servers, due } of events) {
-      await this.#pacer.breathe()
+      await this.#timeSlice.yieldIfDue()
       outbox.addEvent(servers, due)
     }
     for (const { servers, news } of receipts) outbox.addReceipts(servers, news)

@@ -1,4 +1,4 @@
-import type { Timers } from '#services/timers.ts'
+import type { Timers } from '#services/time/timers.ts'
 
 export type SlotLimits = {
   /** How many requests may be under way, without those that have become slow. */

@@ -2,8 +2,8 @@
 import type { EventId, RoomId, ServerName } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
 import { notFound } from '#core/matrix-error.ts'
-import { ServerEyes } from '#services/federation/reads/server-eyes.ts'
 import { notInRoom, roomForServer } from '#services/federation/reads/server-room.ts'
+import { ServerVisibility } from '#services/federation/reads/server-visibility.ts'
 import type { ReadTx, Store } from '#store/store.ts'
 import type { EventRow } from '#store/types/events.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
@@ -36,7 +36,7 @@ export class EventReads {
     return this.#store.read(async (tx) => {
       const row = await tx.events.byId(eventId)
       if (row === null) throw notFound('Event not found')
-      const eyes = new ServerEyes(tx, await roomForServer(tx, row.event.roomId, server))
+      const eyes = new ServerVisibility(tx, await roomForServer(tx, row.event.roomId, server))
       if (!(await eyes.learnsOf(row))) throw notInRoom()
       if (row.rejected) throw notFound('Event not found')
       return eyes.pdu(row)
@@ -51,7 +51,7 @@ export class EventReads {
   backfill(server: ServerName, roomId: RoomId, from: readonly EventId[], limit: number): Promise<JsonObject[]> {
     return this.#store.read(async (tx) => {
       const asked = await roomForServer(tx, roomId, server)
-      const eyes = new ServerEyes(tx, asked)
+      const eyes = new ServerVisibility(tx, asked)
       const named = await timelineEvents(tx, asked.room.nid, from)
       const starts = await filterAsync(named, (row) => eyes.learnsOf(row))
       if (starts.length === 0) throw named.length > 0 || !asked.isIn ? notInRoom() : notFound('Event not found')
@@ -74,7 +74,7 @@ export class EventReads {
     const { latest, earliest, minDepth } = request
     return this.#store.read(async (tx) => {
       const asked = await roomForServer(tx, roomId, server)
-      const eyes = new ServerEyes(tx, asked)
+      const eyes = new ServerVisibility(tx, asked)
       const known = new Set<EventId>([...earliest, ...latest])
       const tips = await filterAsync(await timelineEvents(tx, asked.room.nid, latest), (row) => eyes.learnsOf(row))
       if (tips.length === 0 && !asked.isIn) throw notInRoom()
@@ -97,7 +97,7 @@ export class EventReads {
   ): Promise<{ readonly event_id: EventId; readonly origin_server_ts: number }> {
     return this.#store.read(async (tx) => {
       const asked = await roomForServer(tx, roomId, server)
-      const eyes = new ServerEyes(tx, asked)
+      const eyes = new ServerVisibility(tx, asked)
       let from = ts
       for (let tried = 0; tried < NEAR_EVENTS_MAX; tried += 1) {
         const row = await tx.events.nearestByTime(asked.room.nid, from, direction)

@@ -7,7 +7,7 @@ import { type JsonObject, member } from '#core/json/value.ts'
 import { MatrixError } from '#core/matrix-error.ts'
 import { BACKFILL_EVENTS_MAX, EventReads, MISSING_EVENTS_MAX } from '#services/federation/reads/event-reads.ts'
 import { StateReads } from '#services/federation/reads/state-reads.ts'
-import { RoomQueues } from '#services/rooms/room-queues.ts'
+import { RoomQueues } from '#services/rooms/queue/room-queues.ts'
 import { type RoomFixture, roomFixture, SERVER, type TestUser } from '#test/rooms/room-fixture.ts'
 
 const SERVERS = ['member.test', 'late.test', 'ex-member.test', 'invited.test', 'outsider.test', 'denied.test'] as const

@@ -1,6 +1,6 @@
 import type { ServerName } from '#core/ids.ts'
-import { HistoryFiller, type HistoryIngest } from '#services/federation/history/history-filler.ts'
-import { RoomHistory } from '#services/federation/history/room-history.ts'
+import { BackfilledTimeline } from '#services/federation/history/backfilled-timeline.ts'
+import { Backfiller, type HistoryIngest } from '#services/federation/history/backfiller.ts'
 import type { Fetcher } from '#services/federation/inbound/fetcher.ts'
 import { RemoteAliases } from '#services/federation/lookups/remote-aliases.ts'
 import { RemoteDirectories } from '#services/federation/lookups/remote-directories.ts'
@@ -29,7 +29,7 @@ export interface FederationReadServices {
   readonly remoteDirectories: RemoteDirectories
   readonly roomLookup: RoomLookup
   readonly spaceHierarchy: SpaceHierarchy
-  readonly roomHistory: RoomHistory
+  readonly roomHistory: BackfilledTimeline
 }
 
 type Deps = {
@@ -60,6 +60,6 @@ export function federationReadServices(deps: Deps): FederationReadServices {
     remoteDirectories: new RemoteDirectories(deps),
     roomLookup,
     spaceHierarchy: new SpaceHierarchy({ rooms: roomLookup, clock: deps.clock }),
-    roomHistory: new RoomHistory({ ...deps, filler: new HistoryFiller(deps) }),
+    roomHistory: new BackfilledTimeline({ ...deps, filler: new Backfiller(deps) }),
   }
 }

@@ -28,7 +28,7 @@ const MEMBERSHIPS: readonly Membership[] = ['join', 'invite', 'leave', 'ban', 'k
 
 /**
  * The room, for a server that may ask about it: one with users who are or were in it, or any where everybody may read
- * it now. Which of its events that server sees, `ServerEyes` says.
+ * it now. Which of its events that server sees, `ServerVisibility` says.
  *
  * @throws M_FORBIDDEN for all others and those that the room's access control list shuts out, in the same words for
  * rooms that aren't here

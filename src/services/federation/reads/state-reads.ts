@@ -2,9 +2,9 @@
 import { createEventIdOf, type EventId, type RoomId, type ServerName } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
 import { notFound } from '#core/matrix-error.ts'
-import { ServerEyes } from '#services/federation/reads/server-eyes.ts'
 import { notInRoom, roomForServer, type ServerRoom } from '#services/federation/reads/server-room.ts'
-import { Pacer } from '#services/pacer.ts'
+import { ServerVisibility } from '#services/federation/reads/server-visibility.ts'
+import { TimeSlice } from '#services/time/time-slice.ts'
 import type { ReadTx, Store } from '#store/store.ts'
 import type { EventNid, EventRow } from '#store/types/events.ts'
 
@@ -52,12 +52,17 @@ export class StateReads {
   }
 }
 
-type Asked = { readonly row: EventRow; readonly room: ServerRoom; readonly eyes: ServerEyes; readonly wasIn: boolean }
+type Asked = {
+  readonly row: EventRow
+  readonly room: ServerRoom
+  readonly eyes: ServerVisibility
+  readonly wasIn: boolean
+}
 
 /** The event whose state a server asks for: it must have been in the room then, or be in it now. */
 async function askedEvent(tx: ReadTx, server: ServerName, roomId: RoomId, eventId: EventId): Promise<Asked> {
   const room = await roomForServer(tx, roomId, server)
-  const eyes = new ServerEyes(tx, room)
+  const eyes = new ServerVisibility(tx, room)
   const row = await tx.events.byId(eventId)
   const isHere = row !== null && row.roomNid === room.room.nid && !row.rejected
   const wasIn = isHere && (await eyes.wasIn(row))
@@ -85,9 +90,9 @@ async function viewOf(tx: ReadTx, { room, eyes, wasIn }: Asked): Promise<View> {
 }
 
 async function* readEvents(tx: ReadTx, nids: readonly EventNid[]): AsyncGenerator<EventRow> {
-  const pacer = new Pacer()
+  const timeSlice = new TimeSlice()
   for (let at = 0; at < nids.length; at += READ_EVENTS_MAX) {
-    await pacer.breathe()
+    await timeSlice.yieldIfDue()
     yield* (await tx.events.byNids(nids.slice(at, at + READ_EVENTS_MAX))).values()
   }
 }
@@ -101,12 +106,12 @@ async function stateBefore(tx: ReadTx, { row, room }: Asked): Promise<EventNid[]
 /** All that the events cite as their authorisation, and that in turn; an event stands in it only if another cites it. */
 async function authChain(tx: ReadTx, { row }: Asked, nids: readonly EventNid[]): Promise<EventNid[]> {
   const chain = new Set<EventNid>(await impliedCreate(tx, row))
-  const pacer = new Pacer()
+  const timeSlice = new TimeSlice()
   let edges: readonly EventNid[] = nids
   while (edges.length > 0) {
     const cited = new Set<EventNid>()
     for (let at = 0; at < edges.length; at += READ_EVENTS_MAX) {
-      await pacer.breathe()
+      await timeSlice.yieldIfDue()
       const found = await tx.events.authOf(edges.slice(at, at + READ_EVENTS_MAX))
       for (const { auth } of found.values()) for (const nid of auth) cited.add(nid)
     }

@@ -3,13 +3,13 @@ import { domainOf, type RoomId, type ServerName } from '#core/ids.ts'
 import type { JsonValue } from '#core/json/value.ts'
 import { type MatrixError, notFound } from '#core/matrix-error.ts'
 import type { RemoteRoom, RemoteRooms } from '#services/federation/spaces/remote-rooms.ts'
+import { userMayAccess, type Viewer } from '#services/federation/spaces/space-child-access.ts'
 import {
   type DetailedSummary,
   readSpaceRoom,
   type SpaceRoom,
   summaryOf,
 } from '#services/federation/spaces/space-room.ts'
-import { userMayKnow, type Viewer } from '#services/federation/spaces/who-may-know.ts'
 import type { ReadTx, Store } from '#store/store.ts'
 import type { Membership } from '#store/types/memberships.ts'
 
@@ -46,7 +46,7 @@ export class RoomLookup {
     const asked = isWhole ? null : await remoteRooms.room(roomId, via)
     const room = asked?.room ?? (known === undefined ? null : { ...known, children_state: [] })
     if (room === null) return null
-    const may = await store.read(async (tx) => userMayKnow(tx, room, viewer, await membershipIn(tx, viewer, roomId)))
+    const may = await store.read(async (tx) => userMayAccess(tx, room, viewer, await membershipIn(tx, viewer, roomId)))
     if (!may) return null
     return { room, children: asked?.children ?? NO_CHILDREN, inaccessible: asked?.inaccessible ?? NONE }
   }
@@ -77,7 +77,7 @@ async function findHere(tx: ReadTx, viewer: Viewer | null, roomId: RoomId): Prom
   if (row === null || !row.isResident) return 'elsewhere'
   const room = await readSpaceRoom(tx, row)
   const membership = viewer === null ? null : await membershipIn(tx, viewer, roomId)
-  return (await userMayKnow(tx, room, viewer, membership)) ? room : null
+  return (await userMayAccess(tx, room, viewer, membership)) ? room : null
 }
 
 async function membershipIn(tx: ReadTx, { userNid }: Viewer, roomId: RoomId): Promise<Membership | null> {

@@ -3,8 +3,8 @@ import { domainOf, type RoomId } from '#core/ids.ts'
 import type { JsonValue } from '#core/json/value.ts'
 import { forbidden, invalidParam, type MatrixError } from '#core/matrix-error.ts'
 import type { RoomLookup } from '#services/federation/spaces/room-lookup.ts'
+import type { Viewer } from '#services/federation/spaces/space-child-access.ts'
 import { type DetailedSummary, isSuggested, type SpaceRoom, viaOf } from '#services/federation/spaces/space-room.ts'
-import type { Viewer } from '#services/federation/spaces/who-may-know.ts'
 
 export type HierarchyRequest = {
   readonly suggestedOnly: boolean

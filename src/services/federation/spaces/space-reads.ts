@@ -2,6 +2,7 @@
 import type { RoomId, ServerName } from '#core/ids.ts'
 import { type MatrixError, notFound } from '#core/matrix-error.ts'
 import { checkServerAcl, isAllowedByAcl } from '#services/federation/server-acl.ts'
+import { hasInvite, serverMayAccess } from '#services/federation/spaces/space-child-access.ts'
 import {
   type DetailedSummary,
   isSuggested,
@@ -9,8 +10,7 @@ import {
   type SpaceRoom,
   summaryOf,
 } from '#services/federation/spaces/space-room.ts'
-import { hasInvite, serverMayKnow } from '#services/federation/spaces/who-may-know.ts'
-import { Pacer } from '#services/pacer.ts'
+import { TimeSlice } from '#services/time/time-slice.ts'
 import type { ReadTx, Store } from '#store/store.ts'
 import type { RoomRow } from '#store/types/rooms.ts'
 
@@ -31,7 +31,7 @@ export class SpaceReads {
   /** A room and those directly under it. @throws M_NOT_FOUND, also for rooms that the server may not know of; M_FORBIDDEN */
   hierarchy(server: ServerName, roomId: RoomId, suggestedOnly: boolean): Promise<ServerHierarchy> {
     return this.#store.read(async (tx) => {
-      const pacer = new Pacer()
+      const timeSlice = new TimeSlice()
       const row = await tx.rooms.byId(roomId)
       if (row === null || !row.isResident) throw roomNotFound()
       await checkServerAcl(tx, row, server)
@@ -41,7 +41,7 @@ export class SpaceReads {
       const children: DetailedSummary[] = []
       const inaccessible: RoomId[] = []
       for (const { state_key: childId } of room.children_state) {
-        await pacer.breathe()
+        await timeSlice.yieldIfDue()
         const child = await tx.rooms.byId(childId)
         // "Rooms which the responding server cannot provide details on will be outright excluded."
         if (child === null || !child.isResident) continue
@@ -56,7 +56,7 @@ export class SpaceReads {
 }
 
 async function mayKnow(tx: ReadTx, room: RoomRow, summary: DetailedSummary, server: ServerName): Promise<boolean> {
-  if (await serverMayKnow(tx, summary, server)) return true
+  if (await serverMayAccess(tx, summary, server)) return true
   return (await tx.rooms.serversIn(room.nid)).has(server) || (await hasInvite(tx, room.roomId, server))
 }
 

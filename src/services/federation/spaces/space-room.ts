@@ -2,7 +2,7 @@
 import type { Event } from '#core/event/event.ts'
 import type { RoomId } from '#core/ids.ts'
 import { isJsonObject, type JsonObject, type JsonValue, member } from '#core/json/value.ts'
-import { type RoomSummary, roomSummaries } from '#services/rooms/room-summary.ts'
+import { type RoomSummary, roomSummaries } from '#services/rooms/directory/room-summary.ts'
 import { strippedEvent } from '#services/timeline/client-events.ts'
 import type { ReadTx } from '#store/store.ts'
 import type { RoomRow } from '#store/types/rooms.ts'

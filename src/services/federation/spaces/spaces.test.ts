@@ -8,7 +8,7 @@ import { RoomLookup } from '#services/federation/spaces/room-lookup.ts'
 import { type HierarchyRequest, SpaceHierarchy } from '#services/federation/spaces/space-hierarchy.ts'
 import { SpaceReads } from '#services/federation/spaces/space-reads.ts'
 import type { FederationReply } from '#services/federation/transport/federation-client.ts'
-import type { Preset } from '#services/rooms/initial-state.ts'
+import type { Preset } from '#services/rooms/creation/initial-state.ts'
 import { type RoomFixture, roomFixture, SERVER, type TestUser } from '#test/rooms/room-fixture.ts'
 
 let fixture: RoomFixture

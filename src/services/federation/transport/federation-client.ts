@@ -9,7 +9,7 @@ import { MatrixError } from '#core/matrix-error.ts'
 import { signRequest } from '#core/x-matrix.ts'
 import type { BackOff } from '#services/federation/transport/back-off.ts'
 import type { FederationMethod, FederationTransport, WireReply } from '#services/federation/transport/transport.ts'
-import { inSlices } from '#store/turn.ts'
+import { inSlices } from '#store/time-slices.ts'
 
 export const TIMEOUT_MS_DEFAULT = 30_000
 export const REPLY_BYTES_MAX_DEFAULT = 12.5 * 1024 * 1024

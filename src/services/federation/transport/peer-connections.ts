@@ -4,7 +4,7 @@ import { type Dispatcher, Pool } from 'undici'
 import type { PeerAddress } from '#services/federation/discovery/peer-address.ts'
 import { ConnectError, type ConnectionRules, connectTls } from '#services/federation/transport/tls-connection.ts'
 import { unlessAborted } from '#services/federation/transport/unless-aborted.ts'
-import { Pacer } from '#services/pacer.ts'
+import { TimeSlice } from '#services/time/time-slice.ts'
 
 const PEERS_MAX = 2_000
 const CONNECTIONS_PER_PEER_MAX = 6
@@ -141,8 +141,8 @@ async function readBody(answer: Dispatcher.ResponseData, bytesMax: number, signa
     throw error
   }
   // Megabytes take their time.
-  const pacer = new Pacer()
+  const timeSlice = new TimeSlice()
   const body = Buffer.concat(chunks, bytes)
-  await pacer.breathe()
+  await timeSlice.yieldIfDue()
   return body
 }

@@ -2,7 +2,7 @@
 import type { LRUCache } from 'lru-cache'
 import type { AuthGraph } from '#core/state/auth-graph.ts'
 import type { Slices, Steps } from '#core/state/steps.ts'
-import { Pacer } from '#services/pacer.ts'
+import { TimeSlice } from '#services/time/time-slice.ts'
 import { lru } from '#store/lru.ts'
 import type { Store } from '#store/store.ts'
 import type { EventNid, EventRow } from '#store/types/events.ts'
@@ -42,7 +42,7 @@ export class LoadedAuthGraph implements AuthGraph<EventNid> {
   /** Adds these events and their auth chains. */
   async load(tips: Iterable<EventNid>): Promise<void> {
     const cache = edgesCache(this.#store)
-    const pacer = new Pacer()
+    const timeSlice = new TimeSlice()
     let wanted = new Set(tips)
     while (wanted.size > 0) {
       const round: EventNid[] = []
@@ -62,10 +62,10 @@ export class LoadedAuthGraph implements AuthGraph<EventNid> {
           cache.set(nid, edges)
           take(nid, edges)
         }
-        await pacer.breathe()
+        await timeSlice.yieldIfDue()
       }
       wanted = next
-      await pacer.breathe()
+      await timeSlice.yieldIfDue()
     }
   }
 
@@ -91,11 +91,11 @@ export class LoadedAuthGraph implements AuthGraph<EventNid> {
 
 /** Reads events by number, however many. */
 export async function readEvents(store: Store, nids: Iterable<EventNid>): Promise<Map<EventNid, EventRow>> {
-  const pacer = new Pacer()
+  const timeSlice = new TimeSlice()
   const rows = new Map<EventNid, EventRow>()
   for (const some of slices([...nids])) {
     for (const [nid, row] of await store.read((tx) => tx.events.byNids(some))) rows.set(nid, row)
-    await pacer.breathe()
+    await timeSlice.yieldIfDue()
   }
   return rows
 }

@@ -1,6 +1,6 @@
 /** The last step: events, state, memberships, transactions and the log's entries, in one write. */
-import { limitExceeded } from '#services/rate-limiter.ts'
-import type { RoomDraft } from '#services/rooms/room-draft.ts'
+import { limitExceeded } from '#services/rate-limits/rate-limiter.ts'
+import type { RoomDraft } from '#services/rooms/queue/room-draft.ts'
 import type { Store, Tx } from '#store/store.ts'
 import { StaleHeadError } from '#store/types/events.ts'
 import type { RoomNid } from '#store/types/rooms.ts'

@@ -8,10 +8,10 @@ import type { EventSource } from '#core/state/event-source.ts'
 import { resolveV1 } from '#core/state/resolve-v1.ts'
 import { resolveConflicted } from '#core/state/resolve-v2.ts'
 import { Steps } from '#core/state/steps.ts'
-import { Pacer } from '#services/pacer.ts'
 import { LoadedAuthGraph, readEvents } from '#services/rooms/pipeline/auth-graph.ts'
+import { TimeSlice } from '#services/time/time-slice.ts'
 import type { Store } from '#store/store.ts'
-import { inSlices } from '#store/turn.ts'
+import { inSlices } from '#store/time-slices.ts'
 import type { EventNid, EventRow } from '#store/types/events.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
 import type { StateId } from '#store/types/state.ts'
@@ -49,10 +49,10 @@ async function readConflicts(store: Store, first: StateId, others: readonly Stat
   return store.read(async (tx) => {
     const conflicted = new Set<EventNid>()
     const conflicts = new Map<string, { readonly key: StateKey; readonly events: (EventNid | null)[] }>()
-    const pacer = new Pacer()
+    const timeSlice = new TimeSlice()
     for (const [index, other] of others.entries()) {
       for (const { type, stateKey, a, b } of await tx.state.diff(first, other)) {
-        await pacer.breathe()
+        await timeSlice.yieldIfDue()
         const name = stateMapKey(type, stateKey)
         for (const nid of [a, b]) if (nid !== null) conflicted.add(nid)
         // A state that doesn't differ from the first one here has what that has.
@@ -96,9 +96,9 @@ class Forks {
     const unconflicted = await this.#unconflictedFor([...full], rows)
     const source = await eventSource(rows)
     const fullIds = new Set<EventId>()
-    const pacer = new Pacer()
+    const timeSlice = new TimeSlice()
     for (const nid of full) {
-      await pacer.breathe()
+      await timeSlice.yieldIfDue()
       const event = rows.get(nid)?.event
       if (event !== undefined) fullIds.add(event.eventId)
     }
@@ -157,9 +157,9 @@ class Forks {
     const rows = await readEvents(this.#store, nids)
     const unconflicted: EventNid[] = []
     const keys: StateKey[] = []
-    const pacer = new Pacer()
+    const timeSlice = new TimeSlice()
     for (const { nid, event } of rows.values()) {
-      await pacer.breathe()
+      await timeSlice.yieldIfDue()
       if (event.stateKey === null || this.#isConflicted(event)) continue
       unconflicted.push(nid)
       keys.push([event.type, event.stateKey])
@@ -171,9 +171,9 @@ class Forks {
   async #allUnconflicted(): Promise<EventNid[]> {
     const entries = await this.#store.read((tx) => tx.state.entries(this.#first))
     const unconflicted: EventNid[] = []
-    const pacer = new Pacer()
+    const timeSlice = new TimeSlice()
     for (const { type, stateKey, eventNid } of entries) {
-      await pacer.breathe()
+      await timeSlice.yieldIfDue()
       if (!this.#conflicts.has(stateMapKey(type, stateKey))) unconflicted.push(eventNid)
     }
     return unconflicted
@@ -191,9 +191,9 @@ class Forks {
       if (!this.#conflicts.has(name)) keys.set(name, [type, stateKey])
     }
     add('m.room.create', '')
-    const pacer = new Pacer()
+    const timeSlice = new TimeSlice()
     for (const nid of nids) {
-      await pacer.breathe()
+      await timeSlice.yieldIfDue()
       const event = rows.get(nid)?.event
       if (event === undefined) continue
       if (event.stateKey !== null) add(event.type, event.stateKey)
@@ -211,9 +211,9 @@ class Forks {
 
   async #changes(resolved: StateMap, unconflicted: StateMap, { rows }: Source): Promise<Change[]> {
     const changes: Change[] = []
-    const pacer = new Pacer()
+    const timeSlice = new TimeSlice()
     for (const key of new Set([...this.#conflicts.keys(), ...resolved.keys()])) {
-      await pacer.breathe()
+      await timeSlice.yieldIfDue()
       if (unconflicted.has(key)) continue
       const eventId = resolved.get(key)
       const event = eventId === undefined ? null : (rows.get(eventId)?.nid ?? null)
@@ -242,9 +242,9 @@ type Source = {
 
 async function eventSource(byNid: ReadonlyMap<EventNid, EventRow>): Promise<Source> {
   const rows = new Map<EventId, EventRow>()
-  const pacer = new Pacer()
+  const timeSlice = new TimeSlice()
   for (const row of byNid.values()) {
-    await pacer.breathe()
+    await timeSlice.yieldIfDue()
     rows.set(row.event.eventId, row)
   }
   return {

@@ -30,14 +30,14 @@ export const eventsTables: DomainTables = (d) => [
     event_nid ${d.key},
     reason ${d.text} NOT NULL
   )${d.rows}`,
-  `CREATE TABLE gaps (
+  `CREATE TABLE backward_extremities (
     room_nid ${d.int} NOT NULL,
     rank ${d.int} NOT NULL,
     missing_id ${d.text} NOT NULL,
     cited_by ${d.int} NOT NULL,
     PRIMARY KEY (room_nid, rank, missing_id)
   )${d.clustered}`,
-  'CREATE INDEX gaps_missing ON gaps (missing_id)',
+  'CREATE INDEX backward_extremities_missing ON backward_extremities (missing_id)',
   `CREATE TABLE pending_redactions (
     target_id ${d.text} NOT NULL,
     event_nid ${d.int} NOT NULL,

@@ -36,7 +36,7 @@ export const roomsTables: DomainTables = (d) => [
     event_nid ${d.int} NOT NULL,
     PRIMARY KEY (room_nid, event_nid)
   )${d.clustered}`,
-  `CREATE TABLE told_states (
+  `CREATE TABLE claimed_states (
     room_nid ${d.int} NOT NULL,
     event_id ${d.text} NOT NULL,
     state_id ${d.int} NOT NULL,

@@ -5,7 +5,7 @@ import type { EventId } from '#core/ids.ts'
 import { ROOM_VERSIONS } from '#core/room-versions.ts'
 import type { Outcome } from '#store/sql/engine.ts'
 import { parseStored, storedText } from '#store/sql/stored-events.ts'
-import { isTurnOver, nextTurn } from '#store/turn.ts'
+import { isSliceOver, nextSlice } from '#store/time-slices.ts'
 import { type Append, DuplicateTransactionError, type NewEvent, StaleHeadError } from '#store/types/events.ts'
 
 /** What is written at once, unless there is time left for more. */
@@ -43,9 +43,9 @@ export async function sentAppend({ events, ...append }: Append): Promise<SentApp
       ...(redaction && { redaction: { target: redaction.target, redacted: sentEvent(redaction.redacted) } }),
     })
     characters += written.text.length
-    if (characters < LONG_TEXT_CHARACTERS || !isTurnOver()) continue
+    if (characters < LONG_TEXT_CHARACTERS || !isSliceOver()) continue
     characters = 0
-    await nextTurn()
+    await nextSlice()
   }
   return { ...append, events: sent }
 }

@@ -4,7 +4,7 @@ import { Session, type Shared, type Surroundings } from '#store/sql/session.ts'
 import { SqliteConnection } from '#store/sql/sqlite/connection.ts'
 import { transactionOver } from '#store/sql/tx.ts'
 import type { Tx } from '#store/store.ts'
-import { nextTurn } from '#store/turn.ts'
+import { nextSlice } from '#store/time-slices.ts'
 
 /** Statements of a transaction whose commit gets a turn of the event loop to itself. */
 const LARGE_CHANGES = 2_000
@@ -45,7 +45,7 @@ export class WriteConnection {
       if (last !== null) database.exec(last.text)
       isLarge = session.mark().changes - before > LARGE_CHANGES
       // Some milliseconds by itself, in which everything is written to the log.
-      if (isLarge) await nextTurn()
+      if (isLarge) await nextSlice()
       database.exec('COMMIT')
       position = last?.position ?? null
     } catch (error) {
@@ -54,7 +54,7 @@ export class WriteConnection {
       throw error
     }
     session.committed()
-    if (isLarge) await nextTurn()
+    if (isLarge) await nextSlice()
     return { outcomes, position }
   }
 

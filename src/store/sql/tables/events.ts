@@ -26,7 +26,7 @@ export interface EventsTables {
   /** Why an event was rejected or soft-failed. */
   rejections: { event_nid: number; reason: string }
   /** Events without a place in the timeline that are cited by timeline events, whose ranks these are. */
-  gaps: { room_nid: number; rank: number; missing_id: string; cited_by: number }
+  backward_extremities: { room_nid: number; rank: number; missing_id: string; cited_by: number }
   /** Redactions of events that are unknown here. */
   pending_redactions: { target_id: string; event_nid: number }
   /** Events that relate to another one, by the other one, which may be unknown here. */

@@ -21,7 +21,7 @@ export interface RoomsTables {
   /** Where servers came to have a joined member (`present` 1), or ceased to (0). */
   room_server_log: { room_nid: number; position: number; server: string; present: number }
   extremities: { room_nid: number; event_nid: number }
-  /** What other servers said of the state at events that came while the room's was partial; see ToldState. */
-  told_states: { room_nid: number; event_id: string; state_id: number; is_before: number }
+  /** What other servers said of the state at events that came while the room's was partial; see ClaimedState. */
+  claimed_states: { room_nid: number; event_id: string; state_id: number; is_before: number }
   room_aliases: { alias: string; room_nid: number; creator_nid: number }
 }

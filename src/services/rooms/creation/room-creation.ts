@@ -1,0 +1,168 @@
+import { fitsIdLimit, isRoomAlias, isUserId, type RoomAlias, type RoomId, serverOf, type UserId } from '#core/ids.ts'
+import { type JsonObject, member } from '#core/json/value.ts'
+import { badJson, invalidParam, MatrixError } from '#core/matrix-error.ts'
+import { ROOM_VERSIONS, type RoomVersionRules } from '#core/room-versions.ts'
+import {
+  type CreateRoomRequest,
+  createContent,
+  type InitialState,
+  initialState,
+} from '#services/rooms/creation/initial-state.ts'
+import { assertMayPublish } from '#services/rooms/directory/publication.ts'
+import { checkInvitee } from '#services/rooms/members/invitations.ts'
+import { profileContent } from '#services/rooms/members/member-content.ts'
+import { writeNewRoom } from '#services/rooms/pipeline/commit.ts'
+import { RoomDraft } from '#services/rooms/queue/room-draft.ts'
+import { emptyHead } from '#services/rooms/queue/room-head.ts'
+import { RefusedEventError } from '#services/rooms/refused-event-error.ts'
+import type { RoomContext } from '#services/rooms/room-context.ts'
+import { checkStateContent } from '#services/rooms/sending/state-content.ts'
+
+/** What a new room begins with. */
+export type NewRoom = {
+  readonly creator: UserId
+  readonly createContent: JsonObject
+  readonly creatorProfile: JsonObject
+  /** What the creator sends after joining, in order. */
+  readonly state: readonly InitialState[]
+  /** Local aliases that will point to the room, whoever writes them. */
+  readonly aliases: readonly RoomAlias[]
+}
+
+/** Makes rooms. All that a new room begins with is written at once, or nothing of it. */
+export class RoomCreation {
+  readonly #context: RoomContext
+  #lastCreateTs = 0
+
+  constructor(context: RoomContext) {
+    this.#context = context
+  }
+
+  /**
+   * `POST /createRoom`. Of those to be invited, users of other servers are left to the caller: their servers are asked
+   * first, and only when the room is there.
+   *
+   * @throws M_UNSUPPORTED_ROOM_VERSION; M_INVALID_PARAM for the alias; M_ROOM_IN_USE when it is taken;
+   *   M_INVALID_ROOM_STATE where the new room's own rules refuse one of the events; M_INVITE_BLOCKED
+   */
+  async create(creator: UserId, request: CreateRoomRequest): Promise<RoomId> {
+    const rules = this.rulesOf(request.room_version ?? this.#context.settings.defaultVersion)
+    const alias = request.room_alias_name === undefined ? null : this.#alias(request.room_alias_name)
+    const invitees = [...new Set(request.invite)]
+    for (const invitee of invitees) this.#limitInvite(creator, invitee)
+    const ours = invitees.filter((invitee) => serverOf(invitee) === this.#context.serverName)
+    const profiles = await this.#profiles(creator, [...ours, ...invitedByState(request)])
+    const plan: NewRoom = {
+      creator,
+      createContent: createContent(request, rules, creator),
+      creatorProfile: profiles.get(creator) ?? {},
+      state: [
+        ...initialState(request, rules, creator, alias),
+        ...ours.map((invitee) => invitation(invitee, profiles.get(invitee) ?? {}, request.is_direct)),
+      ],
+      aliases: alias === null ? [] : [alias],
+    }
+    const draft = await this.draft(rules, plan, this.newRoomId(rules))
+    if (alias !== null) {
+      draft.alongside(async (tx, room) => {
+        if (!(await tx.rooms.putAlias(alias, room, creator))) throw roomInUse(alias)
+      })
+    }
+    if (request.visibility === 'public') {
+      const { publication } = this.#context.settings
+      assertMayPublish(publication, { userId: creator, roomId: draft.roomId, aliases: plan.aliases })
+      draft.alongside((tx, room) => tx.rooms.setPublished(room, true))
+    }
+    await this.#context.store.write((tx) => writeNewRoom(tx, draft))
+    return draft.roomId
+  }
+
+  /** @throws M_UNSUPPORTED_ROOM_VERSION */
+  rulesOf(version: string): RoomVersionRules {
+    const rules = ROOM_VERSIONS.get(version)
+    if (rules === undefined) {
+      throw new MatrixError('M_UNSUPPORTED_ROOM_VERSION', `This server does not know room version "${version}"`)
+    }
+    return rules
+  }
+
+  /** The id of a new room; null where its create event will make it. */
+  newRoomId(rules: RoomVersionRules): RoomId | null {
+    if (rules.roomIdIsCreateHash) return null
+    return `!${this.#context.newLocalpart()}:${this.#context.serverName}` as RoomId
+  }
+
+  /**
+   * All events of a new room, authorised but not yet written.
+   *
+   * @throws M_INVALID_ROOM_STATE naming the rule that refuses one of them
+   */
+  async draft(rules: RoomVersionRules, room: NewRoom, roomId: RoomId | null): Promise<RoomDraft> {
+    const { creator } = room
+    const draft = new RoomDraft(this.#context, emptyHead(rules), roomId)
+    try {
+      const create = { type: 'm.room.create', stateKey: '', sender: creator, content: room.createContent }
+      await draft.send({ ...create, originServerTs: this.#newCreateTs() })
+      const join = { ...room.creatorProfile, membership: 'join' }
+      await draft.send({ type: 'm.room.member', stateKey: creator, sender: creator, content: join })
+      for (const { type, state_key: stateKey = '', content } of room.state) {
+        await checkStateContent(this.#context, draft, { type, stateKey, content }, room.aliases)
+        await draft.send({ type, stateKey, sender: creator, content })
+      }
+    } catch (error) {
+      if (error instanceof RefusedEventError) throw new MatrixError('M_INVALID_ROOM_STATE', error.message)
+      throw error
+    }
+    return draft
+  }
+
+  /**
+   * A time that no other create event has: two rooms of version 12 that are alike in everything else, down to the
+   * millisecond, would have the same id.
+   */
+  #newCreateTs(): number {
+    this.#lastCreateTs = Math.max(this.#context.clock(), this.#lastCreateTs + 1)
+    return this.#lastCreateTs
+  }
+
+  #alias(localpart: string): RoomAlias {
+    const alias = `#${localpart}:${this.#context.serverName}`
+    if (localpart === '' || localpart.includes(':') || !fitsIdLimit(alias) || !isRoomAlias(alias)) {
+      throw invalidParam('room_alias_name can not be part of an alias')
+    }
+    return alias
+  }
+
+  #limitInvite(issuer: UserId, target: UserId): void {
+    this.#context.limiter.take('invitePerIssuer', issuer)
+    this.#context.limiter.take('invitePerTarget', target)
+  }
+
+  #profiles(creator: UserId, invitees: readonly UserId[]): Promise<Map<UserId, JsonObject>> {
+    const { store, serverName } = this.#context
+    return store.read(async (tx) => {
+      for (const invitee of invitees) await checkInvitee(tx, invitee, serverName)
+      const profiles = new Map<UserId, JsonObject>()
+      for (const userId of [creator, ...invitees]) profiles.set(userId, await profileContent(tx, userId, serverName))
+      return profiles
+    })
+  }
+}
+
+export function roomInUse(alias: RoomAlias): MatrixError {
+  return new MatrixError('M_ROOM_IN_USE', `The alias ${alias} is taken`)
+}
+
+/** @throws M_BAD_JSON for a member event that is nobody's */
+function invitedByState(request: CreateRoomRequest): UserId[] {
+  const members = (request.initial_state ?? []).filter(({ type }) => type === 'm.room.member')
+  return members.flatMap(({ state_key: userId = '', content }) => {
+    if (!isUserId(userId)) throw badJson('The state key of m.room.member must be a user id')
+    return member(content, 'membership') === 'invite' ? [userId] : []
+  })
+}
+
+function invitation(invitee: UserId, profile: JsonObject, isDirect: boolean | undefined): InitialState {
+  const content = { ...profile, membership: 'invite', ...(isDirect === undefined ? {} : { is_direct: isDirect }) }
+  return { type: 'm.room.member', state_key: invitee, content }
+}
