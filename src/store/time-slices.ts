@@ -1,26 +1,26 @@
 /**
- * Turns of the event loop, as all work of this thread that gives way shares them: services by their `TimeSlice`, the store
- * by its `Pauses`.
+ * Cooperative yielding: long work of this thread shares one time slice in each turn of the event loop, services by their
+ * `TimeSlice`, the store by its `Pauses`.
  */
 import type { Slices } from '#core/state/steps.ts'
 
-/** How long work that gives way may hold the event loop before others get a turn. */
+/** How long work that yields may hold the event loop in one turn. */
 const SLICE_MS_MAX = 4
 
-/** When such work was first done in this turn; null for not yet. */
+/** When such work began in this turn; null for not yet. */
 let began: number | null = null
 
-/** Those who wait for a turn, first come first. */
+/** Those who wait for a slice, first come, first served. */
 const waiting: (() => void)[] = []
-/** In this turn or from the next one on. */
-let isLettingGo = false
+/** Whether those who wait are being resolved, in this turn or from the next one on. */
+let isReleasing = false
 
-/** True when this turn has been used up: it is time to `await nextSlice()`. What several do in one turn counts together. */
+/** Whether this turn's slice is used up: then `await nextSlice()`. All work of one turn counts together. */
 export function isSliceOver(): boolean {
   return performance.now() - beginSlice() >= SLICE_MS_MAX
 }
 
-/** Work begins that will give way: what it does from now on counts. Returns since when work has been counted. */
+/** Starts counting, unless other work of this turn has. Returns when counting began, in milliseconds. */
 export function beginSlice(): number {
   if (began === null) {
     began = performance.now()
@@ -32,17 +32,17 @@ export function beginSlice(): number {
   return began
 }
 
-/** Waits for a later turn that has time left. Several who wait get it one after the other, not all in the same turn. */
+/** Waits for a later turn whose slice has time left. Several who wait share it in the order of their calls. */
 export function nextSlice(): Promise<void> {
   return new Promise((resolve) => {
     waiting.push(resolve)
-    if (isLettingGo) return
-    isLettingGo = true
-    setImmediate(beginLettingGo)
+    if (isReleasing) return
+    isReleasing = true
+    setImmediate(releaseWaiting)
   })
 }
 
-/** Runs a long computation to its end, letting others have the thread between its slices. */
+/** Runs a long computation to its end, and yields to the event loop between its steps. */
 export async function inSlices<Result>(slices: Slices<Result>): Promise<Result> {
   beginSlice()
   let step = slices.next()
@@ -53,18 +53,18 @@ export async function inSlices<Result>(slices: Slices<Result>): Promise<Result> 
   return step.value
 }
 
-function beginLettingGo(): void {
-  letGo(waiting.length)
+function releaseWaiting(): void {
+  release(waiting.length)
 }
 
-/** Lets go whoever waits longest, and when they have done what they do in this turn the next, if there is time left. */
-function letGo(count: number): void {
+/** Resolves whoever waits longest; when they are done for this turn the next one, while the slice has time left. */
+function release(count: number): void {
   if (count === 0 || isSliceOver()) {
-    if (waiting.length > 0) setImmediate(beginLettingGo)
-    else isLettingGo = false
+    if (waiting.length > 0) setImmediate(releaseWaiting)
+    else isReleasing = false
     return
   }
   waiting.shift()?.()
   // When the queue of microtasks is empty.
-  queueMicrotask(() => process.nextTick(letGo, count - 1))
+  queueMicrotask(() => process.nextTick(release, count - 1))
 }

@@ -1,6 +1,6 @@
 import { beginSlice, isSliceOver, nextSlice } from '#store/time-slices.ts'
 
-/** Lets long work give way: `await timeSlice.yieldIfDue()` in each round of a loop returns to the event loop when it is time. */
+/** For loops that may take long: `await timeSlice.yieldIfDue()` in each round yields to the event loop when its slice is used up. */
 export class TimeSlice {
   constructor() {
     beginSlice()

@@ -4,7 +4,7 @@ import { isSliceOver, nextSlice } from '#store/time-slices.ts'
 const STEPS_BETWEEN_LOOKS = 20
 
 /**
- * Lets a long write (a join of a large room) give way to other work now and then: reads go on, writes wait as ever.
+ * Lets a long write (a join of a large room) yield to the event loop now and then: reads go on, other writes wait.
  * `if (pauses.due()) await pauses.pause()` after each small step.
  */
 export class Pauses {

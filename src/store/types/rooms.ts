@@ -32,7 +32,7 @@ export type RoomRow = {
 /** A room joined without its full state ("partial state"). */
 export type PartialState = {
   readonly joinEvent: EventId
-  /** The joins of stays that had ended before their state was whole, oldest first. */
+  /** The joins of membership periods that ended before their state was complete, oldest first. */
   readonly earlierJoins?: readonly EventId[]
   /** The servers in the room, as the join's answer named them. */
   readonly servers: readonly ServerName[]

@@ -19,7 +19,7 @@ import { TimeSlice } from '#services/time/time-slice.ts'
 import type { EventNid } from '#store/types/events.ts'
 import type { PartialState, RoomNid } from '#store/types/rooms.ts'
 
-/** Unfinished stays before this one that are completed too. */
+/** Earlier membership periods whose state is completed too, at most. */
 const EARLIER_JOINS_MAX = 10
 
 type Deps = {
@@ -100,7 +100,7 @@ export class JoinImport {
         const stateBefore = await tx.state.build(nid, entries)
         const partial = serversOfPartial && partialState(join, serversOfPartial, room.partial)
         await tx.rooms.setPartial(nid, partial)
-        // What an earlier stay left is not where the room is now.
+        // The room has moved on since an earlier membership period.
         const isStale = (await tx.rooms.extremities(nid)).length > 0
         const expectedHeadSeq = isStale ? await tx.rooms.replaceExtremities(nid, []) : room.headSeq
         const event = { event: join, verdict: 'accepted' as const, stateBefore }
@@ -111,7 +111,7 @@ export class JoinImport {
   }
 }
 
-/** Stays that have never been completed are completed with this one: what comes may build on their events. */
+/** The joins of earlier membership periods whose state was never completed: later events may build on theirs. */
 function partialState(
   { eventId }: Event,
   servers: readonly ServerName[],

@@ -16,7 +16,7 @@ const RETRY_MS_MIN = 10_000
 const RETRY_MS_MAX = 3_600_000
 /** Servers that are asked in one round. */
 const SERVERS_MAX = 20
-/** After these, earlier stays are left as they were, and a room that all have left is no longer worked on. */
+/** Tries after which earlier membership periods stay incomplete, and a room that all have left is given up. */
 const ROUNDS_FOR_THE_PAST_MAX = 6
 
 /** How long a read waits for a room to be whole. */

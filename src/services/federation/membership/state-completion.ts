@@ -114,7 +114,7 @@ class Completion {
     )
     const before = full ?? (await this.#resolved(await this.#statesBefore(row, cited)))
     if (full !== undefined) {
-      // A stay begins: what an earlier one left is not where the room is now.
+      // A membership period begins: the room has moved on since an earlier one.
       this.#leaves.clear()
       this.#current = full
     }
