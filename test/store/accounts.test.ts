@@ -210,7 +210,7 @@ forEachDatabase('access tokens', (test) => {
 })
 
 forEachDatabase('user-interactive authentication sessions', (test) => {
-  test('a session is kept, replaced and expires', async (open) => {
+  test('a session is kept, advances from what it was, and expires', async (open) => {
     const store = await open()
     const session = {
       idHash: 'hash',
@@ -220,14 +220,29 @@ forEachDatabase('user-interactive authentication sessions', (test) => {
       completed: [],
       expiresTs: 100,
     }
-    await store.write((tx) => tx.uiaSessions.put(session))
+    await store.write((tx) => tx.uiaSessions.add(session))
     assert.deepEqual(await store.read((tx) => tx.uiaSessions.get('hash')), session)
     const further = { ...session, fingerprint: 'f', completed: [{ stage: 'm.login.dummy', found: { user: 'é' } }] }
-    await store.write((tx) => tx.uiaSessions.put(further))
+    assert.equal(await store.write((tx) => tx.uiaSessions.advance(session, further)), true)
+    // Another request, which still knows it as it was.
+    assert.equal(await store.write((tx) => tx.uiaSessions.advance(session, { ...further, fingerprint: 'g' })), false)
     assert.deepEqual(await store.read((tx) => tx.uiaSessions.get('hash')), further)
     await store.write((tx) => tx.uiaSessions.deleteExpired(100))
     assert.notEqual(await store.read((tx) => tx.uiaSessions.get('hash')), null)
     await store.write((tx) => tx.uiaSessions.deleteExpired(101))
     assert.equal(await store.read((tx) => tx.uiaSessions.get('hash')), null)
+    assert.equal(await store.write((tx) => tx.uiaSessions.advance(further, session)), false)
+  })
+
+  test('a session is spent once, and as it is', async (open) => {
+    const store = await open()
+    const completed = [{ stage: 'm.login.dummy', found: {} }]
+    const session = { idHash: 'h', operation: 'x', userNid: null, fingerprint: 'f', completed, expiresTs: 100 }
+    await store.write((tx) => tx.uiaSessions.add(session))
+    const spend = (row: typeof session) => store.write((tx) => tx.uiaSessions.spend(row))
+    assert.equal(await spend({ ...session, fingerprint: 'g' }), false)
+    assert.equal(await spend({ ...session, completed: [] }), false)
+    assert.deepEqual(await Promise.all([spend(session), spend(session)]), [true, false])
+    assert.equal(await store.read((tx) => tx.uiaSessions.get('h')), null)
   })
 })

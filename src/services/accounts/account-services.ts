@@ -69,7 +69,7 @@ export function accountServices({ settings, ...given }: Deps): AccountServices {
   return {
     sessions,
     accounts,
-    login: new Login({ ...given, passwords, sessions }),
+    login: new Login({ ...given, serverName, passwords, sessions }),
     registration,
     sharedSecretRegistration: new SharedSecretRegistration({ ...given, secret: settings.sharedSecret, registration }),
     uia: new Uia({ ...given, stages: [dummyStage, passwordStage(passwords)] }),

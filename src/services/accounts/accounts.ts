@@ -3,6 +3,7 @@ import { forbidden, MatrixError } from '#core/matrix-error.ts'
 import { newUserId } from '#services/accounts/local-users.ts'
 import type { Passwords } from '#services/accounts/passwords.ts'
 import type { Sessions } from '#services/accounts/sessions.ts'
+import type { Consent } from '#services/accounts/uia/consent.ts'
 import type { Store, Tx } from '#store/store.ts'
 import type { UserNid } from '#store/types/users.ts'
 
@@ -95,9 +96,11 @@ export class Accounts {
     userId: UserId,
     password: string,
     options: { logoutDevices: boolean; but: DeviceId | null },
+    consent: Consent,
   ): Promise<void> {
     const passwordHash = await this.#passwords.hash(password)
     const { userNid, deviceIds } = await this.#store.write(async (tx) => {
+      await consent.spend(tx)
       const userNid = await this.#activeNid(tx, userId)
       await tx.accounts.setPasswordHash(userNid, passwordHash)
       return { userNid, deviceIds: options.logoutDevices ? await this.#sessions.endAll(tx, userNid, options.but) : [] }
@@ -109,8 +112,9 @@ export class Accounts {
    * Closes an account for ever: nobody can log in again, its keys are gone, and its name stays taken. Afterwards the
    * user leaves all rooms, in the background. With `erase`, account data and profile go too.
    */
-  async deactivate(userId: UserId, options: { erase: boolean }): Promise<void> {
+  async deactivate(userId: UserId, options: { erase: boolean }, consent: Consent): Promise<void> {
     const userNid = await this.#store.write(async (tx) => {
+      await consent.spend(tx)
       const nid = await this.#activeNid(tx, userId)
       await tx.accounts.deactivate(nid, this.#clock(), options.erase)
       await this.#sessions.endAll(tx, nid, null)

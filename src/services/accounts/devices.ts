@@ -1,6 +1,7 @@
 import type { DeviceId } from '#core/ids.ts'
 import { notFound } from '#core/matrix-error.ts'
 import type { Sessions } from '#services/accounts/sessions.ts'
+import type { Consent } from '#services/accounts/uia/consent.ts'
 import type { Store } from '#store/store.ts'
 import type { DeviceRow } from '#store/types/devices.ts'
 import type { UserNid } from '#store/types/users.ts'
@@ -39,8 +40,11 @@ export class Devices {
   }
 
   /** Deletes those that exist and ends their sessions. */
-  async delete(user: UserNid, deviceIds: readonly DeviceId[]): Promise<void> {
-    await this.#store.write((tx) => tx.devices.delete(user, deviceIds))
+  async delete(user: UserNid, deviceIds: readonly DeviceId[], consent: Consent): Promise<void> {
+    await this.#store.write(async (tx) => {
+      await consent.spend(tx)
+      await tx.devices.delete(user, deviceIds)
+    })
     this.#sessions.revoke({ userNid: user, deviceIds })
   }
 }

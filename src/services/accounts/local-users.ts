@@ -35,6 +35,14 @@ export function meantUserIds(typed: string, server: ServerName): UserId[] {
   return lower === userId ? [userId] : [userId, lower]
 }
 
+/**
+ * What attempts on an account are counted by: the same however the name is written, and whether or not there is such an
+ * account, so that the limit tells nothing about either.
+ */
+export function attemptKey(typed: string, server: ServerName): string {
+  return meantUserIds(typed, server).at(-1) ?? typed.slice(0, ID_BYTES_MAX)
+}
+
 function asciiLowerCase(text: string): string {
   return text.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase())
 }

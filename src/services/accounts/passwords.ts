@@ -1,6 +1,6 @@
-import { ID_BYTES_MAX, type ServerName } from '#core/ids.ts'
+import type { ServerName, UserId } from '#core/ids.ts'
 import { MatrixError } from '#core/matrix-error.ts'
-import { meantUserIds } from '#services/accounts/local-users.ts'
+import { attemptKey, meantUserIds } from '#services/accounts/local-users.ts'
 import type { PasswordHasher } from '#services/accounts/password-hasher.ts'
 import type { RateLimiter } from '#services/rate-limits/rate-limiter.ts'
 import type { Store } from '#store/store.ts'
@@ -27,22 +27,37 @@ export class Passwords {
 
   /**
    * The account that a name and a password open; null, after the same time, when there is none. What the name means is
-   * a user id of this server, or its localpart.
+   * a user id of this server, or its localpart. Every attempt counts as a failed one until it has succeeded: of many at
+   * once no more are judged than of many in a row.
    *
-   * @throws MatrixError M_LIMIT_EXCEEDED
+   * @throws MatrixError M_LIMIT_EXCEEDED, before anything is known about the password
    */
   async check(typedName: string, password: string): Promise<AccountRow | null> {
+    const key = attemptKey(typedName, this.#serverName)
+    this.#limiter.take('loginFailed', key)
+    let failed = false
+    try {
+      const opened = await this.#open(typedName, password)
+      failed = opened === null
+      return opened
+    } finally {
+      // What went wrong before the password was judged is no guess either.
+      if (!failed) this.#limiter.giveBack('loginFailed', key)
+    }
+  }
+
+  async #open(typedName: string, password: string): Promise<AccountRow | null> {
     const account = await this.#find(typedName)
-    const limitKey = account?.userId ?? typedName.slice(0, ID_BYTES_MAX)
-    this.#limiter.check('loginFailed', limitKey)
     const stored = account?.passwordHash ?? null
     const opens = Buffer.byteLength(password) <= PASSWORD_BYTES_MAX && (await this.#hasher.verify(password, stored))
-    if (!opens || account === null || stored === null) {
-      this.#limiter.take('loginFailed', limitKey)
-      return null
-    }
+    if (!opens || account === null || stored === null) return null
     if (this.#hasher.isOutdated(stored)) await this.#rehash(account, password, stored)
     return account
+  }
+
+  /** Whether a typed name means this user, and nobody else. */
+  async isNameOf(typedName: string, userId: UserId): Promise<boolean> {
+    return (await this.#find(typedName))?.userId === userId
   }
 
   /** @throws MatrixError M_WEAK_PASSWORD, M_INVALID_PARAM, M_LIMIT_EXCEEDED */

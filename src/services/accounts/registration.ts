@@ -7,6 +7,7 @@ import { localUserId, newUserId } from '#services/accounts/local-users.ts'
 import type { Passwords } from '#services/accounts/passwords.ts'
 import { type RandomBytes, randomLetters } from '#services/accounts/secrets.ts'
 import type { NewSession, Sessions } from '#services/accounts/sessions.ts'
+import type { Consent } from '#services/accounts/uia/consent.ts'
 import type { Store } from '#store/store.ts'
 
 export type RegistrationRules = { readonly enabled: boolean; readonly guests: boolean }
@@ -77,17 +78,18 @@ export class Registration {
   }
 
   /**
-   * Makes an account and, if asked for, its first session, both or neither. The caller has decided that it may.
+   * Makes an account and, if asked for, its first session, both or neither. The caller has decided that it may;
+   * `consent` is null where that needed no authentication of the user.
    * @throws MatrixError M_INVALID_USERNAME, M_USER_IN_USE, M_MISSING_PARAM, M_WEAK_PASSWORD, M_INVALID_PARAM
    */
-  async register(request: RegistrationRequest): Promise<Registered> {
+  async register(request: RegistrationRequest, consent: Consent | null): Promise<Registered> {
     const userId = request.username === null ? this.#chosenUserId('u') : newUserId(request.username, this.#serverName)
     const { password, admin, session } = request
     if (password === null) throw missingParam("'password' is missing")
     return this.#turns.take(userId, async () => {
       await this.#accounts.assertFree(userId)
       const passwordHash = await this.#passwords.hash(password)
-      return this.#save(userId, { passwordHash, admin, guest: false }, session)
+      return this.#save(userId, { passwordHash, admin, guest: false }, session, consent)
     })
   }
 
@@ -95,7 +97,7 @@ export class Registration {
   async registerGuest(displayName: string | null): Promise<Registered> {
     if (!this.#rules.guests) throw forbidden('Guests are not allowed on this server')
     const session = { deviceId: null, displayName, refreshable: false }
-    return this.#save(this.#chosenUserId('guest-'), { passwordHash: null, admin: false, guest: true }, session)
+    return this.#save(this.#chosenUserId('guest-'), { passwordHash: null, admin: false, guest: true }, session, null)
   }
 
   /**
@@ -103,7 +105,7 @@ export class Registration {
    * register flow". The guest's sessions end, and a new one begins.
    * @throws MatrixError as `register` does; M_FORBIDDEN when the guest has another name, or is none
    */
-  async upgradeGuest(guest: Caller, request: RegistrationRequest): Promise<Registered> {
+  async upgradeGuest(guest: Caller, request: RegistrationRequest, consent: Consent): Promise<Registered> {
     const { password, username } = request
     this.assertNameOf(guest, username)
     if (password === null) throw missingParam("'password' is missing")
@@ -111,6 +113,7 @@ export class Registration {
     const passwordHash = await this.#passwords.hash(password)
     const session = request.session === null ? null : this.#sessions.prepare(request.session)
     await this.#store.write(async (tx) => {
+      await consent.spend(tx)
       if (!(await tx.accounts.upgradeGuest(userNid, passwordHash))) throw forbidden('This account is no guest’s')
       await this.#sessions.endAll(tx, userNid, null)
       if (session !== null) await this.#sessions.save(tx, userNid, session)
@@ -130,9 +133,11 @@ export class Registration {
     userId: UserId,
     account: { passwordHash: string | null; admin: boolean; guest: boolean },
     wish: RegistrationRequest['session'],
+    consent: Consent | null,
   ): Promise<Registered> {
     const session = wish === null ? null : this.#sessions.prepare(wish)
     await this.#store.write(async (tx) => {
+      await consent?.spend(tx)
       const { userNid } = await this.#accounts.create(tx, userId, account)
       if (session !== null) await this.#sessions.save(tx, userNid, session)
     })

@@ -59,12 +59,13 @@ export class SharedSecretRegistration {
     const mac = createHmac('sha1', secret).update(signedText(request)).digest('hex')
     if (!constantTimeEqual(mac, request.mac.toLowerCase())) throw forbidden('The mac is wrong')
     const session = { deviceId: null as DeviceId | null, displayName: null, refreshable: false }
-    return this.#registration.register({
+    const wish = {
       username: request.username,
       password: request.password,
       admin: request.admin,
       session: request.inhibitLogin ? null : session,
-    })
+    }
+    return this.#registration.register(wish, null)
   }
 
   #configuredSecret(): string {

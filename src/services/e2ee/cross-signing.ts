@@ -3,6 +3,7 @@ import type { DeviceId, UserId } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
 import { forbidden, missingParam } from '#core/matrix-error.ts'
 import type { Caller } from '#services/accounts/caller.ts'
+import type { Consent } from '#services/accounts/uia/consent.ts'
 import {
   crossSigningPublicKey,
   deviceSigningKey,
@@ -34,17 +35,18 @@ export class CrossSigning {
    * wasn't given: then nothing is changed. Consent isn't needed for the first keys of a user, nor for keys that are
    * published already.
    *
-   * @param consent whether the user has authenticated for this
+   * @param consent null where the user hasn't authenticated for this
    * @throws MatrixError M_BAD_JSON, M_INVALID_PARAM, M_INVALID_SIGNATURE, M_MISSING_PARAM without a master key,
    * M_FORBIDDEN for a key that a device is named after
    */
-  async upload(caller: Caller, upload: CrossSigningUpload, consent: boolean): Promise<boolean> {
+  async upload(caller: Caller, upload: CrossSigningUpload, consent: Consent | null): Promise<boolean> {
     const { userId, userNid } = caller
     const keys = [...upload].map(([usage, key]): CrossSigningKeyRow => {
       return { userNid, usage, publicKey: crossSigningPublicKey(key, userId, usage), key }
     })
     const newMaster = keys.find(({ usage }) => usage === 'master')
     return this.#store.write(async (tx) => {
+      await consent?.spend(tx)
       const present = new Map((await tx.crossSigningKeys.ofUsers([userNid])).map((row) => [row.usage, row]))
       const master = newMaster ?? present.get('master')
       if (master === undefined) throw missingParam('There is no master key yet, and none was given')
@@ -54,7 +56,7 @@ export class CrossSigning {
       if (fresh.length === 0 && signatures.length === 0) return true
       if (fresh.length > 0) {
         await refuseDeviceIds(tx, caller, fresh)
-        if (present.has('master') && !consent) return false
+        if (present.has('master') && consent === null) return false
         await replaceKeys(tx, caller, fresh, present)
       }
       await tx.keySignatures.put(signatures)

@@ -30,8 +30,8 @@ test('each hour drops what has expired, until it is stopped', async () => {
     })
     const session = { operation: 'x', userNid: null, fingerprint: null, completed: [] }
     await store.write(async (tx) => {
-      await tx.uiaSessions.put({ ...session, idHash: 'old', expiresTs: now + 1 })
-      await tx.uiaSessions.put({ ...session, idHash: 'new', expiresTs: now + 7_200_000 })
+      await tx.uiaSessions.add({ ...session, idHash: 'old', expiresTs: now + 1 })
+      await tx.uiaSessions.add({ ...session, idHash: 'new', expiresTs: now + 7_200_000 })
     })
     const origin = 'elsewhere.example' as ServerName
     await store.write((tx) => tx.inbound.putTransaction(origin, '1', {}))

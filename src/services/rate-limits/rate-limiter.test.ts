@@ -58,12 +58,16 @@ describe('a rate limit', () => {
     assert.ok(waitOf(() => limiter.take('message', 'a')) > 0)
   })
 
-  it('can be asked without being used up', () => {
-    const { limiter } = limiterAt({ perSecond: 1, burst: 1 })
-    limiter.check('message', 'a')
-    limiter.check('message', 'a')
-    limiter.take('message', 'a')
-    assert.ok(waitOf(() => limiter.check('message', 'a')) > 0)
+  it('takes back what was taken in advance, and no more than the burst', () => {
+    const { limiter } = limiterAt({ perSecond: 1, burst: 2 })
+    const take = () => waitOf(() => limiter.take('message', 'a')) === 0
+    assert.deepEqual([take(), take(), take()], [true, true, false])
+    limiter.giveBack('message', 'a')
+    assert.deepEqual([take(), take()], [true, false])
+    for (let i = 0; i < 5; i++) limiter.giveBack('message', 'a')
+    assert.deepEqual([take(), take(), take()], [true, true, false])
+    limiter.giveBack('message', 'unknown')
+    assert.equal(limiter.size, 1)
   })
 
   it('holds when the clock is set back', () => {

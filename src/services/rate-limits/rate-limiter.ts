@@ -26,21 +26,29 @@ export class RateLimiter {
 
   /** Takes one token, or throws `M_LIMIT_EXCEEDED` with the time until there is one. */
   take(name: RateLimitName, key: string): void {
-    const wait = this.#waitMs(name, key, true)
+    const wait = this.#waitMs(name, key)
     if (wait > 0) throw limitExceeded(wait)
   }
 
-  /** Throws as `take` does, but takes nothing: for limits that only count failures. */
-  check(name: RateLimitName, key: string): void {
-    const wait = this.#waitMs(name, key, false)
-    if (wait > 0) throw limitExceeded(wait)
+  /**
+   * Gives back what `take` took: for limits that count only how a thing ends. What runs at the same time counts until
+   * then, so that nobody passes the limit by asking in parallel.
+   */
+  giveBack(name: RateLimitName, key: string): void {
+    if (this.#limits === false) return
+    const bucketKey = `${name}\0${key}`
+    const bucket = this.#buckets.get(bucketKey)
+    // One that was forgotten meanwhile counts as full.
+    if (bucket === undefined) return
+    const tokens = Math.min(this.#limits[name].burst, bucket.tokens + 1)
+    this.#buckets.set(bucketKey, { ...bucket, tokens })
   }
 
   get size(): number {
     return this.#buckets.size
   }
 
-  #waitMs(name: RateLimitName, key: string, takes: boolean): number {
+  #waitMs(name: RateLimitName, key: string): number {
     if (this.#limits === false) return 0
     const { perSecond, burst } = this.#limits[name]
     const now = this.#clock()
@@ -50,7 +58,7 @@ export class RateLimiter {
     const elapsedMs = Math.max(0, now - bucket.filledAtMs)
     const tokens = Math.min(burst, bucket.tokens + (elapsedMs * perSecond) / 1000)
     const allowed = tokens >= 1
-    this.#buckets.set(bucketKey, { tokens: allowed && takes ? tokens - 1 : tokens, filledAtMs: now })
+    this.#buckets.set(bucketKey, { tokens: allowed ? tokens - 1 : tokens, filledAtMs: now })
     return allowed ? 0 : Math.ceil(((1 - tokens) * 1000) / perSecond)
   }
 }

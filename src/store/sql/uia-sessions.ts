@@ -25,12 +25,10 @@ export function uiaSessionStore(sql: Sql): UiaSessionStore {
       }
     },
 
-    async put(session) {
+    async add(session) {
       await sql.run(
         `INSERT INTO uia_sessions (id_hash, operation, user_nid, fingerprint, completed, expires_ts)
-         VALUES (?, ?, ?, ?, ?, ?)
-         ON CONFLICT (id_hash) DO UPDATE SET operation = excluded.operation, user_nid = excluded.user_nid,
-           fingerprint = excluded.fingerprint, completed = excluded.completed, expires_ts = excluded.expires_ts`,
+         VALUES (?, ?, ?, ?, ?, ?)`,
         [
           session.idHash,
           session.operation,
@@ -40,6 +38,29 @@ export function uiaSessionStore(sql: Sql): UiaSessionStore {
           session.expiresTs,
         ],
       )
+    },
+
+    async advance(before, after) {
+      const changes = await sql.run(
+        `UPDATE uia_sessions SET fingerprint = ?, completed = ?
+         WHERE id_hash = ? AND completed = ? AND coalesce(fingerprint, '') = ?`,
+        [
+          after.fingerprint,
+          JSON.stringify(after.completed),
+          before.idHash,
+          JSON.stringify(before.completed),
+          before.fingerprint ?? '',
+        ],
+      )
+      return changes > 0
+    },
+
+    async spend(session) {
+      const changes = await sql.run(
+        `DELETE FROM uia_sessions WHERE id_hash = ? AND completed = ? AND coalesce(fingerprint, '') = ?`,
+        [session.idHash, JSON.stringify(session.completed), session.fingerprint ?? ''],
+      )
+      return changes > 0
     },
 
     async deleteExpired(ts) {

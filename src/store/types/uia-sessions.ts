@@ -21,8 +21,12 @@ export interface UiaSessionReader {
 }
 
 export interface UiaSessionStore extends UiaSessionReader {
-  /** Adds or replaces. */
-  put(session: UiaSessionRow): Promise<void>
+  /** Adds a new one. */
+  add(session: UiaSessionRow): Promise<void>
+  /** Replaces a session by what it became. False where it isn't as it was any more: then nothing is changed. */
+  advance(before: UiaSessionRow, after: UiaSessionRow): Promise<boolean>
+  /** Uses a session up. False where it isn't as given any more. */
+  spend(session: UiaSessionRow): Promise<boolean>
   /** Deletes sessions that expired before `ts`. */
   deleteExpired(ts: number): Promise<void>
 }

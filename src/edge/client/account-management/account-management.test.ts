@@ -81,8 +81,8 @@ describe('devices', () => {
     const done = await hearth.request('DELETE', path, { token: user.token, body })
     assertMatchesSpec('deleteDevice', done.status, done.body)
     assertError(await whoAmI(other.access_token), 401, 'M_UNKNOWN_TOKEN')
-    // "had been removed previously"
-    assert.equal((await hearth.request('DELETE', path, { token: user.token, body })).status, 200)
+    const again = await hearth.request('DELETE', path, { token: user.token, body: { auth: passwordAuth(user) } })
+    assert.equal(again.status, 200, '"had been removed previously"')
   })
 
   it('a session for one device does not delete another', async () => {
@@ -108,11 +108,35 @@ describe('devices', () => {
     assertError(await hearth.request('DELETE', path, { token: other.token, body: stolen }), 401, 'M_FORBIDDEN')
   })
 
-  it('someone else’s password does not do', async () => {
-    const [user, other] = [await newUser(), await newUser()]
-    const body = { auth: passwordAuth(other) }
-    const reply = await hearth.request('DELETE', `/devices/${user.deviceId}`, { token: user.token, body })
+  it('a session is spent by the deletion, also where it comes twice at once', async () => {
+    const user = await newUser()
+    const { device_id: deviceId } = await secondDevice(user)
+    const path = `/devices/${deviceId}`
+    const { session } = (await hearth.request('DELETE', path, { token: user.token })).body
+    const remove = (auth: object) => hearth.request('DELETE', path, { token: user.token, body: { auth } })
+    const replies = await Promise.all([remove(passwordAuth(user, session)), remove(passwordAuth(user, session))])
+    assert.deepEqual(replies.map(({ status }) => status).sort(), [200, 401])
+    await hearth.request('POST', '/login', {
+      body: { type: 'm.login.password', user: user.userId, password: user.password, device_id: deviceId },
+    })
+    const reply = await remove({ session })
     assertError(reply, 401, 'M_FORBIDDEN')
+    assert.notEqual(reply.body.session, session)
+    assert.equal((await hearth.request('GET', path, { token: user.token })).status, 200)
+  })
+
+  it('the answer to someone else’s password does not tell whether it is right', async () => {
+    const [user, other] = [await newUser(), await newUser()]
+    const replies: Reply[] = []
+    for (const password of [other.password, 'wrong']) {
+      const body = { auth: { ...passwordAuth(other), password } }
+      replies.push(await hearth.request('DELETE', `/devices/${user.deviceId}`, { token: user.token, body }))
+    }
+    for (const reply of replies) assertError(reply, 403, 'M_FORBIDDEN')
+    assert.deepEqual(replies[0]?.body, replies[1]?.body)
+    const unknown = { auth: { ...passwordAuth(user), identifier: { type: 'm.id.user', user: 'nobody' } } }
+    const reply = await hearth.request('DELETE', `/devices/${user.deviceId}`, { token: user.token, body: unknown })
+    assert.deepEqual(reply.body, replies[0]?.body)
   })
 
   it('several are deleted at once', async () => {
@@ -169,6 +193,18 @@ describe('password change', () => {
     assert.equal((await login(user, 'new')).status, 200)
   })
 
+  it('a session whose operation failed is good for another try, and for one only', async () => {
+    const user = await newUser()
+    const { session } = (await change(user, { new_password: '' })).body
+    const weak = await change(user, { new_password: '', auth: passwordAuth(user, session) })
+    assertError(weak, 400, 'M_WEAK_PASSWORD')
+    assertError(await change(user, { new_password: '', auth: { session } }), 400, 'M_WEAK_PASSWORD')
+    const body = { new_password: 'new', logout_devices: false }
+    const { session: other } = (await change(user, body)).body
+    assert.equal((await change(user, { ...body, auth: passwordAuth(user, other) })).status, 200)
+    assertError(await change(user, { ...body, auth: { session: other } }), 401, 'M_FORBIDDEN')
+  })
+
   it('an empty or missing new password changes nothing', async () => {
     const user = await newUser()
     assertError(await change(user, { new_password: '', auth: passwordAuth(user) }), 400, 'M_WEAK_PASSWORD')
@@ -207,7 +243,9 @@ describe('deactivation', () => {
     assertError(await deactivate(user, { auth: passwordAuth(user) }, null), 401, 'M_FORBIDDEN')
     const { accounts } = hearth.services
     const options = { logoutDevices: false, but: null }
-    await assert.rejects(accounts.changePassword(user.userId as UserId, 'again', options), { errcode: 'M_FORBIDDEN' })
+    const consent = { found: new Map(), async spend() {} }
+    const changed = accounts.changePassword(user.userId as UserId, 'again', options, consent)
+    await assert.rejects(changed, { errcode: 'M_FORBIDDEN' })
     assertError(await login(user, 'again'), 403, 'M_FORBIDDEN')
   })
 

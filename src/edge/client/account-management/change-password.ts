@@ -1,10 +1,11 @@
 /** `POST /_matrix/client/v3/account/password`: set a new password. */
 import { Type } from 'typebox'
 import { missingParam } from '#core/matrix-error.ts'
-import { empty, json } from '#kit/answer.ts'
+import { empty } from '#kit/answer.ts'
 import { endpoint } from '#kit/endpoint.ts'
 import { tAuth } from '../shared/account-schemas.ts'
 import { authorizedUser, refuseGuest } from '../shared/authorized-user.ts'
+import { countAsLogin, withConsent } from '../shared/with-consent.ts'
 
 export default endpoint({
   spec: 'changePassword',
@@ -18,16 +19,17 @@ export default endpoint({
     logout_devices: Type.Optional(Type.Boolean()),
   }),
 
-  async handle({ caller, body }, { accounts, uia }) {
+  async handle({ caller, body, ip }, { accounts, limiter, uia }) {
     refuseGuest(caller)
-    const result = await uia.authorize({ operation: 'changePassword', caller, body })
-    if (!result.allowed) return json(401, result.challenge)
-    // Required by the schema, but clients ask for the flows without it.
-    if (body.new_password === undefined) throw missingParam("'new_password' is missing")
-    // "Whether the user's other access tokens, and their associated devices, should be revoked": true unless said.
-    const logoutDevices = body.logout_devices ?? true
-    const options = { logoutDevices, but: caller?.deviceId ?? null }
-    await accounts.changePassword(authorizedUser(caller, result.found), body.new_password, options)
-    return empty
+    countAsLogin(limiter, { caller, body, ip })
+    return withConsent(uia, { operation: 'changePassword', caller, body }, async (consent) => {
+      // Required by the schema, but clients ask for the flows without it.
+      if (body.new_password === undefined) throw missingParam("'new_password' is missing")
+      // "Whether the user's other access tokens, and their associated devices, should be revoked": true unless said.
+      const logoutDevices = body.logout_devices ?? true
+      const options = { logoutDevices, but: caller?.deviceId ?? null }
+      await accounts.changePassword(authorizedUser(caller, consent.found), body.new_password, options, consent)
+      return empty
+    })
   },
 })

@@ -1,9 +1,9 @@
 /** `POST /_matrix/client/v3/account/deactivate`: close the account for ever. */
 import { Type } from 'typebox'
-import { json } from '#kit/answer.ts'
 import { endpoint } from '#kit/endpoint.ts'
 import { tAuth } from '../shared/account-schemas.ts'
 import { authorizedUser, refuseGuest } from '../shared/authorized-user.ts'
+import { countAsLogin, withConsent } from '../shared/with-consent.ts'
 
 export default endpoint({
   spec: 'deactivateAccount',
@@ -17,12 +17,13 @@ export default endpoint({
     erase: Type.Optional(Type.Boolean()),
   }),
 
-  async handle({ caller, body }, { accounts, uia }) {
+  async handle({ caller, body, ip }, { accounts, limiter, uia }) {
     refuseGuest(caller)
-    const result = await uia.authorize({ operation: 'deactivateAccount', caller, body })
-    if (!result.allowed) return json(401, result.challenge)
-    await accounts.deactivate(authorizedUser(caller, result.found), { erase: body.erase ?? false })
-    // "This must be success if the homeserver has no identifiers to unbind for the user."
-    return { id_server_unbind_result: 'success' }
+    countAsLogin(limiter, { caller, body, ip })
+    return withConsent(uia, { operation: 'deactivateAccount', caller, body }, async (consent) => {
+      await accounts.deactivate(authorizedUser(caller, consent.found), { erase: body.erase ?? false }, consent)
+      // "This must be success if the homeserver has no identifiers to unbind for the user."
+      return { id_server_unbind_result: 'success' }
+    })
   },
 })

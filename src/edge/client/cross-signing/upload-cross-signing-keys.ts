@@ -1,11 +1,12 @@
 /** `POST /_matrix/client/v3/keys/device_signing/upload`: publish cross-signing keys. */
 import { Type } from 'typebox'
 import type { JsonObject } from '#core/json/value.ts'
-import { empty, json } from '#kit/answer.ts'
+import { empty } from '#kit/answer.ts'
 import { endpoint } from '#kit/endpoint.ts'
 import { tJsonObject } from '#kit/schemas.ts'
 import type { CrossSigningUpload } from '#services/e2ee/cross-signing.ts'
 import { tAuth } from '../shared/account-schemas.ts'
+import { withConsent } from '../shared/with-consent.ts'
 
 const tKey = Type.Optional(Type.Union([tJsonObject, Type.Null()]))
 
@@ -19,11 +20,11 @@ export default endpoint({
   async handle({ body, caller }, { crossSigning, uia }) {
     const keys = uploadOf(body.master_key, body.self_signing_key, body.user_signing_key)
     // "User-Interactive Authentication MUST be performed", except for the first keys and for known ones.
-    if (await crossSigning.upload(caller, keys, false)) return empty
-    const result = await uia.authorize({ operation: 'uploadCrossSigningKeys', caller, body })
-    if (!result.allowed) return json(401, result.challenge)
-    await crossSigning.upload(caller, keys, true)
-    return empty
+    if (await crossSigning.upload(caller, keys, null)) return empty
+    return withConsent(uia, { operation: 'uploadCrossSigningKeys', caller, body }, async (consent) => {
+      await crossSigning.upload(caller, keys, consent)
+      return empty
+    })
   },
 })
 

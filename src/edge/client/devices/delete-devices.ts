@@ -1,9 +1,10 @@
 /** `POST /_matrix/client/v3/delete_devices`: delete several devices and end their sessions. */
 import { Type } from 'typebox'
-import { empty, json } from '#kit/answer.ts'
+import { empty } from '#kit/answer.ts'
 import { endpoint } from '#kit/endpoint.ts'
 import { tDeviceId } from '#kit/schemas.ts'
 import { tAuth } from '../shared/account-schemas.ts'
+import { withConsent } from '../shared/with-consent.ts'
 
 const DEVICES_MAX = 1_000
 
@@ -15,9 +16,9 @@ export default endpoint({
   rateLimit: false,
   body: Type.Object({ auth: tAuth, devices: Type.Array(tDeviceId, { maxItems: DEVICES_MAX }) }),
   async handle({ body, caller }, { devices, uia }) {
-    const result = await uia.authorize({ operation: 'deleteDevices', caller, body })
-    if (!result.allowed) return json(401, result.challenge)
-    await devices.delete(caller.userNid, body.devices)
-    return empty
+    return withConsent(uia, { operation: 'deleteDevices', caller, body }, async (consent) => {
+      await devices.delete(caller.userNid, body.devices, consent)
+      return empty
+    })
   },
 })

@@ -1,12 +1,12 @@
 /** `POST /_matrix/client/v3/register`: make an account, or a guest's, or an ordinary one of a guest's. */
 import { Type } from 'typebox'
 import { missingParam } from '#core/matrix-error.ts'
-import { json } from '#kit/answer.ts'
 import { endpoint } from '#kit/endpoint.ts'
 import { tDeviceId } from '#kit/schemas.ts'
 import type { Registered } from '#services/accounts/registration.ts'
 import { tAuth, tDeviceName } from '../shared/account-schemas.ts'
 import { tokensAnswer } from '../shared/session-answer.ts'
+import { withConsent } from '../shared/with-consent.ts'
 
 export default endpoint({
   spec: 'register',
@@ -38,8 +38,6 @@ export default endpoint({
     if (body.auth !== undefined && body.username !== undefined && body.password === undefined) {
       throw missingParam("'password' is missing")
     }
-    const result = await uia.authorize({ operation: 'register', caller: null, body })
-    if (!result.allowed) return json(401, result.challenge)
     const deviceId = body.device_id ?? null
     const request = {
       username: body.username ?? null,
@@ -47,8 +45,11 @@ export default endpoint({
       admin: false,
       session: body.inhibit_login === true ? null : { deviceId, displayName, refreshable: body.refresh_token ?? false },
     }
-    const registered = guest === null ? registration.register(request) : registration.upgradeGuest(guest, request)
-    return answer(await registered, config.server_name)
+    return withConsent(uia, { operation: 'register', caller: null, body }, async (consent) => {
+      const registered =
+        guest === null ? registration.register(request, consent) : registration.upgradeGuest(guest, request, consent)
+      return answer(await registered, config.server_name)
+    })
   },
 })
 

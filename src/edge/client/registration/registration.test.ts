@@ -58,6 +58,18 @@ describe('registration', () => {
     assert.notEqual(second.body.session, challenge.body.session)
   })
 
+  it('a session is good for one account', async () => {
+    const { session } = (await register({ password: 'x' })).body
+    const wish = { password: 'x', auth: { ...DUMMY, session } }
+    assert.equal((await register(wish)).status, 200)
+    assertError(await register(wish), 401, 'M_FORBIDDEN')
+    const { session: other } = (await register({ password: 'x' })).body
+    const crowd = await Promise.all(
+      [1, 2, 3, 4].map(() => register({ password: 'x', auth: { ...DUMMY, session: other } })),
+    )
+    assert.deepEqual(crowd.map(({ status }) => status).sort(), [200, 401, 401, 401])
+  })
+
   it('a session expires', async () => {
     const challenge = await register({})
     hearth.advance(UIA_SESSION_LIFETIME_MS)
@@ -103,7 +115,8 @@ describe('registration', () => {
     assertError(await register({ username: 'TAKEN', password: 'x', auth: DUMMY }), 400, 'M_USER_IN_USE')
     const path = '/register/available?username=taken'
     assertError(await hearth.request('GET', path), 400, 'M_USER_IN_USE')
-    await hearth.services.accounts.deactivate('@taken:hearth.example' as never, { erase: true })
+    const consent = { found: new Map(), async spend() {} }
+    await hearth.services.accounts.deactivate('@taken:hearth.example' as never, { erase: true }, consent)
     assertError(await register({ username: 'taken', password: 'x', auth: DUMMY }), 400, 'M_USER_IN_USE')
   })
 

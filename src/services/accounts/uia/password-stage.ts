@@ -1,5 +1,5 @@
 import { member } from '#core/json/value.ts'
-import { badJson, missingParam } from '#core/matrix-error.ts'
+import { badJson, forbidden, missingParam } from '#core/matrix-error.ts'
 import type { Passwords } from '#services/accounts/passwords.ts'
 import type { StageOutcome, UiaStage } from '#services/accounts/uia/stage.ts'
 import { typedName } from '#services/accounts/user-identifier.ts'
@@ -20,9 +20,12 @@ export function passwordStage(passwords: Passwords): UiaStage {
       if (typeof password !== 'string') throw badJson("'auth.password' must be a string")
       const name = typedName(auth) ?? caller?.userId
       if (name === undefined) throw missingParam("'auth.identifier' is missing")
+      // Before the password is looked at: otherwise the answer would tell whether somebody else's is right.
+      if (caller !== null && !(await passwords.isNameOf(name, caller.userId))) {
+        throw forbidden('You can authenticate only as yourself')
+      }
       const account = await passwords.check(name, password)
       if (account === null || account.deactivatedTs !== null) return WRONG
-      if (caller !== null && account.userId !== caller.userId) return WRONG
       return { completed: true, found: { user: account.userId } }
     },
   }

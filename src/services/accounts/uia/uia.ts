@@ -4,6 +4,7 @@ import { isJsonObject, type JsonObject, type JsonValue, member } from '#core/jso
 import { badJson } from '#core/matrix-error.ts'
 import type { Caller } from '#services/accounts/caller.ts'
 import { hashSecret, newSecret, type RandomBytes } from '#services/accounts/secrets.ts'
+import { type Consent, ConsentSpentError } from '#services/accounts/uia/consent.ts'
 import { UIA_FLOWS, type UiaFlow, type UiaOperation } from '#services/accounts/uia/flows.ts'
 import type { UiaStage } from '#services/accounts/uia/stage.ts'
 import type { Store } from '#store/store.ts'
@@ -23,17 +24,25 @@ export type UiaRequest = {
   readonly target?: string
 }
 
-/** Either the operation may go ahead, with what each stage found; or the body of the 401 that asks for more. */
-export type UiaResult =
-  | { readonly allowed: true; readonly found: ReadonlyMap<string, JsonObject> }
-  | { readonly allowed: false; readonly challenge: JsonObject }
+type Refusal = { readonly allowed: false; readonly challenge: JsonObject }
+/** Either the operation was allowed and done; or the body of the 401 that asks for more. */
+export type UiaResult<T> = { readonly allowed: true; readonly value: T } | Refusal
+
+type Verdict = { readonly allowed: true; readonly consent: Consent } | Refusal
 
 type Failure = { readonly errcode: string; readonly error: string }
-type OpenSession = { readonly id: string; readonly row: UiaSessionRow }
+/** `isNew`: it isn't stored yet. */
+type OpenSession = { readonly id: string; readonly row: UiaSessionRow; readonly isNew: boolean }
+
+const UNKNOWN_SESSION: Failure = {
+  errcode: 'M_FORBIDDEN',
+  error: 'This authentication session is unknown or has ended',
+}
 
 /**
  * User-interactive authentication. A session allows one operation of one user; from the first completed stage on also
- * only the very request that completed it, so that nobody slips another one under a consent that was given.
+ * only the very request that completed it, so that nobody slips another one under a consent that was given. The write
+ * of the operation ends the session; one whose operation failed stays good for another try.
  * Of session ids only a digest is stored, and of requests only a fingerprint keyed by the session id.
  */
 export class Uia {
@@ -49,16 +58,29 @@ export class Uia {
     this.#stages = new Map(deps.stages.map((stage) => [stage.type, stage]))
   }
 
-  /** Judges a request for an operation. @throws MatrixError for an `auth` that makes no sense, and what stages throw */
-  async authorize(request: UiaRequest): Promise<UiaResult> {
+  /**
+   * Judges a request for an operation, and lets it go ahead once the user has authenticated.
+   *
+   * @param operate the operation, which spends the consent in its own write
+   * @throws MatrixError for an `auth` that makes no sense, and what stages and `operate` throw
+   */
+  async perform<T>(request: UiaRequest, operate: (consent: Consent) => Promise<T>): Promise<UiaResult<T>> {
+    const verdict = await this.#authorize(request)
+    if (!verdict.allowed) return verdict
+    try {
+      return { allowed: true, value: await operate(verdict.consent) }
+    } catch (error) {
+      if (!(error instanceof ConsentSpentError)) throw error
+      return this.#startAnew(request)
+    }
+  }
+
+  async #authorize(request: UiaRequest): Promise<Verdict> {
     const auth = authOf(request.body)
     if (auth === null) return this.#challenge(request, await this.#open(request), null)
     const session = await this.#find(request, auth)
     if (session !== null) return this.#attempt(request, session, auth)
-    if (member(auth, 'session') !== undefined) {
-      const failure = { errcode: 'M_FORBIDDEN', error: 'This authentication session is unknown or has ended' }
-      return this.#challenge(request, await this.#open(request), failure)
-    }
+    if (member(auth, 'session') !== undefined) return this.#startAnew(request)
     // A client that knows the flow may try its first stage right away, which saves a round.
     const isAttempt = member(auth, 'type') !== undefined
     return isAttempt
@@ -66,7 +88,7 @@ export class Uia {
       : this.#challenge(request, await this.#open(request), null)
   }
 
-  async #attempt(request: UiaRequest, session: OpenSession, auth: JsonObject): Promise<UiaResult> {
+  async #attempt(request: UiaRequest, session: OpenSession, auth: JsonObject): Promise<Verdict> {
     const type = member(auth, 'type')
     const flows: readonly UiaFlow[] = UIA_FLOWS[request.operation]
     const done = session.row.completed.map(({ stage }) => stage)
@@ -83,27 +105,43 @@ export class Uia {
       fingerprint: fingerprint(session.id, request),
       completed: [...session.row.completed, { stage: type, found: outcome.found }],
     }
-    await this.#store.write((tx) => tx.uiaSessions.put(row))
-    return this.#judge(request, { id: session.id, row })
+    const isKept = await this.#store.write(async (tx) => {
+      if (!session.isNew) return tx.uiaSessions.advance(session.row, row)
+      await tx.uiaSessions.add(row)
+      return true
+    })
+    // Another request completed the stage, or ended the session, while this one was at it.
+    if (!isKept) return this.#startAnew(request)
+    return this.#judge(request, { id: session.id, row, isNew: false })
   }
 
-  /** Keeps the session, new or not, for another attempt. */
-  async #refuse(request: UiaRequest, session: OpenSession, failure: Failure): Promise<UiaResult> {
-    await this.#store.write((tx) => tx.uiaSessions.put(session.row))
+  /** The session, new or not, is good for another attempt. */
+  async #refuse(request: UiaRequest, session: OpenSession, failure: Failure): Promise<Refusal> {
+    if (session.isNew) await this.#store.write((tx) => tx.uiaSessions.add(session.row))
     return this.#challenge(request, session, failure)
   }
 
-  #judge(request: UiaRequest, session: OpenSession): UiaResult {
+  async #startAnew(request: UiaRequest): Promise<Refusal> {
+    return this.#challenge(request, await this.#open(request), UNKNOWN_SESSION)
+  }
+
+  #judge(request: UiaRequest, session: OpenSession): Verdict {
     const { completed } = session.row
     const done = completed.map(({ stage }) => stage)
     const flows: readonly UiaFlow[] = UIA_FLOWS[request.operation]
     if (!flows.some((flow) => flow.length === done.length && startsWith(flow, done))) {
       return this.#challenge(request, session, null)
     }
-    return { allowed: true, found: new Map(completed.map(({ stage, found }) => [stage, found])) }
+    const consent: Consent = {
+      found: new Map(completed.map(({ stage, found }) => [stage, found])),
+      async spend(tx) {
+        if (!(await tx.uiaSessions.spend(session.row))) throw new ConsentSpentError('The session was used already')
+      },
+    }
+    return { allowed: true, consent }
   }
 
-  #challenge(request: UiaRequest, session: OpenSession, failure: Failure | null): UiaResult {
+  #challenge(request: UiaRequest, session: OpenSession, failure: Failure | null): Refusal {
     const flows: readonly UiaFlow[] = UIA_FLOWS[request.operation]
     const types = new Set(flows.flat())
     const params = [...types].flatMap((type): [string, JsonObject][] => {
@@ -130,14 +168,14 @@ export class Uia {
       completed: [],
       expiresTs: this.#clock() + UIA_SESSION_LIFETIME_MS,
     }
-    return { id, row }
+    return { id, row, isNew: true }
   }
 
   async #open(request: UiaRequest): Promise<OpenSession> {
     const session = this.#newSession(request)
     await this.#store.write(async (tx) => {
       await tx.uiaSessions.deleteExpired(this.#clock())
-      await tx.uiaSessions.put(session.row)
+      await tx.uiaSessions.add(session.row)
     })
     return session
   }
@@ -152,7 +190,7 @@ export class Uia {
     if (row === null || row.expiresTs <= this.#clock()) return null
     if (row.operation !== request.operation || row.userNid !== (request.caller?.userNid ?? null)) return null
     if (row.fingerprint !== null && row.fingerprint !== fingerprint(id, request)) return null
-    return { id, row }
+    return { id, row, isNew: false }
   }
 }
 
