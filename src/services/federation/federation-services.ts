@@ -99,6 +99,7 @@ export async function federationServices(deps: Deps): Promise<FederationServices
     ingest: inbound,
     timeline: reading.timeline,
   })
+  deps.rooms.askForeignAliasesBy(reads.remoteAliases)
   await inbound.resume()
   await memberships.partialStates.resume()
   await encryption.resume()

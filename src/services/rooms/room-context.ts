@@ -1,5 +1,6 @@
 import type { ServerName } from '#core/ids.ts'
 import type { RateLimiter } from '#services/rate-limits/rate-limiter.ts'
+import type { ForeignAliases } from '#services/rooms/directory/foreign-aliases.ts'
 import type { PublicationRule } from '#services/rooms/directory/publication.ts'
 import type { DraftDeps } from '#services/rooms/queue/room-draft.ts'
 import type { RoomQueues } from '#services/rooms/queue/room-queues.ts'
@@ -18,5 +19,6 @@ export type RoomContext = DraftDeps & {
   readonly serverName: ServerName
   readonly queues: RoomQueues
   readonly limiter: RateLimiter
+  readonly foreignAliases: ForeignAliases
   readonly settings: RoomSettings
 }

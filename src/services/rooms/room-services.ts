@@ -5,6 +5,7 @@ import { RoomCreation } from '#services/rooms/creation/room-creation.ts'
 import { RoomUpgrades } from '#services/rooms/creation/room-upgrades.ts'
 import { RoomAliases } from '#services/rooms/directory/aliases.ts'
 import { RoomDirectory } from '#services/rooms/directory/directory.ts'
+import { type ForeignAliases, NO_FOREIGN_ALIASES } from '#services/rooms/directory/foreign-aliases.ts'
 import { MemberProfiles } from '#services/rooms/members/member-profiles.ts'
 import { RoomMemberships } from '#services/rooms/members/memberships.ts'
 import { RoomQueues } from '#services/rooms/queue/room-queues.ts'
@@ -35,13 +36,15 @@ export class RoomServices {
   readonly administrators: RoomAdministrators
   /** What services that stand above rooms are built of. */
   readonly context: RoomContext
+  #foreignAliases = NO_FOREIGN_ALIASES
 
   constructor(deps: RoomServicesDeps) {
     const { store, signer, limiter, clock, settings } = deps
     const newLocalpart = () => randomLocalpart(deps.randomBytes)
     const draftDeps = { store, signer, clock, newLocalpart }
     const queues = new RoomQueues(draftDeps)
-    this.context = { ...draftDeps, queues, limiter, settings, serverName: signer.name as ServerName }
+    const foreignAliases: ForeignAliases = { resolve: (alias) => this.#foreignAliases.resolve(alias) }
+    this.context = { ...draftDeps, queues, limiter, settings, foreignAliases, serverName: signer.name as ServerName }
     this.creation = new RoomCreation(this.context)
     this.memberships = new RoomMemberships(this.context)
     this.sending = new RoomSending(this.context, this.memberships)
@@ -50,6 +53,11 @@ export class RoomServices {
     this.upgrades = new RoomUpgrades(this.context, this.creation)
     this.administrators = new RoomAdministrators(this.context)
     this.memberProfiles = new MemberProfiles(this.context, deps.onError)
+  }
+
+  /** Tells who asks other servers about their aliases. */
+  askForeignAliasesBy(foreign: ForeignAliases): void {
+    this.#foreignAliases = foreign
   }
 
   /** Takes a deactivated user out of all rooms. */

@@ -73,7 +73,7 @@ export class RoomUpgrades {
     const plan = { creator: userId, createContent, creatorProfile: facts.profile, state, aliases: facts.aliases }
     const replacement = await this.#creation.draft(rules, plan, newRoomId)
     if (newRoomId === null) await sendTombstone(old, userId, replacement.roomId)
-    await closeOldRoom(old, userId)
+    await closeOldRoom(old, userId, facts.aliases)
     old.alongside((tx, oldNid) => replace(tx, oldNid, replacement))
     return replacement.roomId
   }
@@ -163,6 +163,19 @@ function movedAliases(content: JsonObject, aliases: readonly RoomAlias[]): JsonO
   }
 }
 
+/** The canonical aliases that stay: those of other servers point to the old room for as long as their servers say so. */
+function leftAliases(content: JsonObject, aliases: readonly RoomAlias[]): JsonObject {
+  const stays = (alias: JsonValue | undefined) =>
+    typeof alias === 'string' && alias !== '' && !aliases.some((moved) => moved === alias)
+  const alias = member(content, 'alias')
+  const listed = member(content, 'alt_aliases')
+  const alternatives = (Array.isArray(listed) ? (listed as readonly JsonValue[]) : []).filter(stays)
+  return {
+    ...(alias !== undefined && stays(alias) ? { alias } : {}),
+    ...(alternatives.length > 0 ? { alt_aliases: alternatives } : {}),
+  }
+}
+
 /** Who is banned from the old room stays out of the new one. */
 async function bans(old: RoomDraft, banned: readonly UserId[]): Promise<InitialState[]> {
   const state: InitialState[] = []
@@ -177,11 +190,11 @@ async function bans(old: RoomDraft, banned: readonly UserId[]): Promise<InitialS
 }
 
 /** "If possible, the power levels in the old room should also be modified to prevent sending of events". */
-async function closeOldRoom(old: RoomDraft, userId: UserId): Promise<void> {
+async function closeOldRoom(old: RoomDraft, userId: UserId, moved: readonly RoomAlias[]): Promise<void> {
   const levels = await old.state('m.room.power_levels', '')
   const canonical = await old.state('m.room.canonical_alias', '')
   const changes = [
-    ...(canonical === null ? [] : [{ type: 'm.room.canonical_alias', content: {} }]),
+    ...(canonical === null ? [] : [{ type: 'm.room.canonical_alias', content: leftAliases(canonical.content, moved) }]),
     ...(levels === null ? [] : [{ type: 'm.room.power_levels', content: closedPowerLevels(levels) }]),
   ]
   for (const { type, content } of changes) {

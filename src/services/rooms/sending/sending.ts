@@ -1,15 +1,16 @@
 import type { Event } from '#core/event/event.ts'
-import { type EventId, isUserId, type RoomId, type UserId } from '#core/ids.ts'
+import { type EventId, isUserId, type RoomAlias, type RoomId, serverOf, type UserId } from '#core/ids.ts'
 import { canonicalJson } from '#core/json/canonical.ts'
 import { type JsonObject, member } from '#core/json/value.ts'
 import { badJson, forbidden, MatrixError } from '#core/matrix-error.ts'
+import { checkForeignAliases } from '#services/rooms/directory/foreign-aliases.ts'
 import { turnOutGuests } from '#services/rooms/members/guest-access.ts'
 import type { RoomMemberships } from '#services/rooms/members/memberships.ts'
 import type { RoomJob } from '#services/rooms/queue/room-queues.ts'
 import type { RoomContext } from '#services/rooms/room-context.ts'
 import { checkAnnotation } from '#services/rooms/sending/annotations.ts'
 import { redactionOf, type Sender } from '#services/rooms/sending/redactions.ts'
-import { checkStateContent } from '#services/rooms/sending/state-content.ts'
+import { addedAliases, checkStateContent } from '#services/rooms/sending/state-content.ts'
 import { UnknownRoomError } from '#services/rooms/unknown-room-error.ts'
 import type { TransactionKey } from '#store/types/events.ts'
 
@@ -77,16 +78,35 @@ export class RoomSending {
   async sendState(message: StateMessage): Promise<EventId> {
     const { roomId, sender, type, stateKey, content } = message
     if (type === 'm.room.member') return this.#sendMember(message)
+    const aliases = type === 'm.room.canonical_alias' && stateKey === '' ? await this.#foreignAliases(message) : []
     return this.#run(roomId, {
       run: async (draft) => {
         const current = await draft.state(type, stateKey)
         if (isRepetition(current, sender.userId, content)) return current.eventId
-        await checkStateContent(this.#context, draft, { type, stateKey, content })
+        await checkStateContent(this.#context, draft, { type, stateKey, content }, aliases)
         const event = await draft.send({ type, stateKey, sender: sender.userId, content })
         if (type === 'm.room.guest_access' && stateKey === '') await turnOutGuests(this.#context, draft)
         return event.eventId
       },
     })
+  }
+
+  /** Other servers' aliases that the message adds: their servers say that they point to the room. @throws M_BAD_ALIAS */
+  async #foreignAliases({ roomId, sender, type, stateKey, content }: StateMessage): Promise<readonly RoomAlias[]> {
+    const { serverName, foreignAliases } = this.#context
+    const added = await this.#run(roomId, {
+      run: async (draft) => {
+        const foreign = (await addedAliases(draft, content)).filter((alias) => serverOf(alias) !== serverName)
+        if (foreign.length === 0) return []
+        // Only for those who may send it is anybody asked.
+        const mark = draft.mark()
+        await draft.send({ type, stateKey, sender: sender.userId, content })
+        draft.rollback(mark)
+        return foreign
+      },
+    })
+    await checkForeignAliases(foreignAliases, added, roomId)
+    return added
   }
 
   async #sendMember({ roomId, sender, stateKey: target, content }: StateMessage): Promise<EventId> {

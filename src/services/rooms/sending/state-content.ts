@@ -2,8 +2,9 @@
 import { compileServerAcl } from '#core/acl.ts'
 import { isRoomAlias, type RoomAlias, serverOf } from '#core/ids.ts'
 import { type JsonObject, type JsonValue, member } from '#core/json/value.ts'
-import { invalidParam, MatrixError } from '#core/matrix-error.ts'
+import { invalidParam } from '#core/matrix-error.ts'
 import { checkPowerLevelContent } from '#services/rooms/creation/power-level-content.ts'
+import { badAlias } from '#services/rooms/directory/foreign-aliases.ts'
 import type { RoomDraft } from '#services/rooms/queue/room-draft.ts'
 import type { RoomContext } from '#services/rooms/room-context.ts'
 
@@ -14,7 +15,7 @@ export type WantedState = {
 }
 
 /**
- * @param aliases that will point to the room once the draft is committed
+ * @param aliases that are known to point to the room, or will once the draft is committed
  * @throws M_BAD_JSON, M_INVALID_PARAM, M_BAD_ALIAS
  */
 export async function checkStateContent(
@@ -45,22 +46,26 @@ async function checkCanonicalAlias(
   content: JsonObject,
   aliases: readonly RoomAlias[],
 ): Promise<void> {
+  const known = new Set(aliases)
+  const added = (await addedAliases(draft, content)).filter((alias) => !known.has(alias))
+  if (added.length === 0) return
+  await context.store.read(async (tx) => {
+    for (const alias of added) {
+      const row = serverOf(alias) === context.serverName ? await tx.rooms.alias(alias) : null
+      if (row === null || row.roomNid !== draft.roomNid) throw badAlias(alias)
+    }
+  })
+}
+
+/** The aliases that a `m.room.canonical_alias` would add to those that the room lists. @throws M_INVALID_PARAM */
+export async function addedAliases(draft: RoomDraft, content: JsonObject): Promise<RoomAlias[]> {
   const wanted = listedAliases(content)
   for (const alias of wanted) {
     if (typeof alias !== 'string' || !isRoomAlias(alias)) throw invalidParam(`${JSON.stringify(alias)} is not an alias`)
   }
   const current = await draft.state('m.room.canonical_alias', '')
-  const present = new Set<JsonValue>([...aliases, ...(current === null ? [] : listedAliases(current.content))])
-  const added = wanted.filter((alias) => !present.has(alias)) as RoomAlias[]
-  if (added.length === 0) return
-  await context.store.read(async (tx) => {
-    for (const alias of added) {
-      const row = serverOf(alias) === context.serverName ? await tx.rooms.alias(alias) : null
-      if (row === null || row.roomNid !== draft.roomNid) {
-        throw new MatrixError('M_BAD_ALIAS', `The alias ${alias} does not point to this room`)
-      }
-    }
-  })
+  const present = new Set(current === null ? [] : listedAliases(current.content))
+  return [...new Set(wanted as RoomAlias[])].filter((alias) => !present.has(alias))
 }
 
 /** `alias` and `alt_aliases`; null and '' unset the former. */
