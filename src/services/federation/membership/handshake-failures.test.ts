@@ -18,23 +18,29 @@ function told(...failures: Parameters<HandshakeFailures['add']>[1][]): string {
 describe('what a user is told of servers that failed', () => {
   it('is the most telling refusal', () => {
     const [forbidden, unknown] = [refused(403, 'M_FORBIDDEN'), refused(404, 'M_NOT_FOUND')]
-    assert.equal(told(unknown, forbidden, { outcome: 'timed out' }), 'M_FORBIDDEN')
-    assert.equal(told({ outcome: 'timed out' }, unknown), 'M_NOT_FOUND')
+    assert.equal(told(unknown, forbidden, { outcome: 'timed out' }), '403 M_FORBIDDEN')
+    assert.equal(told({ outcome: 'timed out' }, unknown), '404 M_NOT_FOUND')
     const version = refused(400, 'M_INCOMPATIBLE_ROOM_VERSION', { room_version: '99' })
-    assert.equal(told(forbidden, version), 'M_INCOMPATIBLE_ROOM_VERSION 99')
-    assert.equal(told(refused(400, 'M_UNABLE_TO_GRANT_JOIN'), unknown), 'M_UNABLE_TO_GRANT_JOIN')
+    assert.equal(told(forbidden, version), '400 M_INCOMPATIBLE_ROOM_VERSION 99')
+    assert.equal(told(refused(400, 'M_UNABLE_TO_GRANT_JOIN'), unknown), '400 M_UNABLE_TO_GRANT_JOIN')
+  })
+
+  it('has the code and status that the other server gave, whatever they are', () => {
+    assert.equal(told(refused(400, 'M_UNKNOWN')), '400 M_UNKNOWN')
+    assert.equal(told(refused(403, 'ORG.EXAMPLE_NOT_TODAY')), '403 ORG.EXAMPLE_NOT_TODAY')
+    assert.equal(told(refused(409, 'M_ROOM_IN_USE'), refused(403, 'M_FORBIDDEN')), '403 M_FORBIDDEN')
+    const limited = new HandshakeFailures()
+    limited.add('s.test' as ServerName, refused(429, 'M_LIMIT_EXCEEDED', { retry_after_ms: 500, secret: 'x' }))
+    const { errcode, status, extra } = limited.error
+    assert.deepEqual([errcode, status, extra], ['M_LIMIT_EXCEEDED', 429, { retry_after_ms: 500 }])
   })
 
   it('is a 502 where the servers are to blame, whatever they say', () => {
-    for (const errcode of [
-      'M_UNKNOWN_TOKEN',
-      'M_INVALID_PARAM',
-      'M_MISSING_PARAM',
-      'M_USER_DEACTIVATED',
-      'M_LIMIT_EXCEEDED',
-    ]) {
-      assert.equal(told(refused(401, errcode)), '502 M_UNKNOWN', errcode)
+    for (const errcode of ['M_INVALID_PARAM', 'M_MISSING_PARAM', 'M_UNKNOWN_TOKEN', 'M_UNRECOGNIZED', 'no code']) {
+      assert.equal(told(refused(400, errcode)), '502 M_UNKNOWN', errcode)
     }
+    assert.equal(told(refused(401, 'M_FORBIDDEN')), '502 M_UNKNOWN')
+    assert.equal(told({ outcome: 'refused', status: 404, errcode: null, error: null, json: null }), '502 M_UNKNOWN')
     assert.equal(told(refused(500, 'M_FORBIDDEN')), '502 M_UNKNOWN')
     assert.equal(told({ outcome: 'unreachable', reason: 'gone' }), '502 M_UNKNOWN')
   })
