@@ -71,10 +71,18 @@ export async function openServices(config: Config, surroundings: Surroundings): 
   const { clock, randomBytes, log, timers = realTimers } = surroundings
   mkdirSync(config.data_dir, { recursive: true, mode: 0o700 })
   const signer = loadSigningKey(config.server_name, config.data_dir, randomBytes)
-  const { database, data_dir: dataDir, server_name: serverName } = config
+  const { database, data_dir: dataDir, server_name: serverName, storage_limits: storageLimits } = config
   const open = surroundings.openStore ?? openStore
   const store = opened.use(
-    await open({ database, dataDir, serverName: serverName as ServerName, clock, log, appendThread: true }),
+    await open({
+      database,
+      dataDir,
+      serverName: serverName as ServerName,
+      clock,
+      log,
+      storageLimits,
+      appendThread: true,
+    }),
   )
   await claimDatabase(store, config.server_name)
   const onError = (err: unknown) => log.error({ err }, 'work in the background failed')

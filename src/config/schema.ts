@@ -112,6 +112,26 @@ const outbound = Type.Object(
   { default: {}, description: 'HTTPS requests to what isn’t a homeserver.', ...LATER },
 )
 
+const MIB = 1024 * 1024
+const bytes = (fallback: number, description: string) =>
+  integer(fallback, 1, Number.MAX_SAFE_INTEGER, `${description}, in bytes.`)
+
+const storageLimits = Type.Object(
+  {
+    account_data: bytes(10 * MIB, 'Account data, room tags and push rules'),
+    key_backup: bytes(256 * MIB, 'Backed-up keys of encrypted messages, in all versions'),
+    encryption_keys: bytes(32 * MIB, 'Keys of devices, one-time keys, and signatures'),
+    devices: integer(1_000, 1, 1_000_000, 'Devices, each of which is a login.'),
+    filters: bytes(2 * MIB, 'Filters for /sync'),
+    profile: bytes(MIB / 4, 'Fields of the profile, with the names of deleted ones'),
+    receipts: integer(200_000, 1, Number.MAX_SAFE_INTEGER, 'Read receipts, one a room and thread.'),
+    aliases: integer(1_000, 1, 1_000_000, 'Room aliases.'),
+    to_device: bytes(64 * MIB, 'Messages that wait for the user’s devices, besides 256 KiB for each device'),
+    queued_to_device: bytes(64 * MIB, 'Messages of the user that wait for devices on other servers'),
+  },
+  { default: {}, description: 'The most that each user may store. What would be more is refused (M_TOO_LARGE).' },
+)
+
 const rooms = Type.Object(
   {
     default_version: text('Room version of new rooms.', { default: '12' }),
@@ -233,6 +253,7 @@ export const configSchema = Type.Object({
     ),
   ),
   rooms,
+  storage_limits: storageLimits,
   url_previews: Type.Object(
     {
       enabled: flag(false, 'Fetch pages that are linked in messages.'),

@@ -1,3 +1,6 @@
+import { MatrixError } from '#core/matrix-error.ts'
+import type { StorageKind } from '#store/types/storage-use.ts'
+
 /** The database was written by a newer program. Nothing was changed in it. */
 export class DatabaseTooNewError extends Error {
   override name = 'DatabaseTooNewError'
@@ -19,6 +22,30 @@ export class UnstorableTextError extends Error {
   constructor() {
     super('Text with U+0000 or a lone surrogate')
   }
+}
+
+/** A user may not store more of this kind. Nothing of the write that went too far is kept. */
+export class StorageFullError extends MatrixError {
+  constructor(kind: StorageKind, max?: number) {
+    super(
+      'M_TOO_LARGE',
+      `The account may have no more ${WHAT[kind]}${max === undefined ? '' : `: the limit is ${max}`}`,
+    )
+    this.name = 'StorageFullError'
+  }
+}
+
+const WHAT: Readonly<Record<StorageKind, string>> = {
+  account_data: 'bytes of account data, tags and push rules',
+  key_backup: 'bytes of backed-up keys',
+  encryption_keys: 'bytes of encryption keys and signatures',
+  devices: 'devices; log some of them out',
+  filters: 'bytes of filters',
+  profile: 'bytes of profile fields, deleted ones included',
+  receipts: 'read receipts',
+  aliases: 'room aliases',
+  to_device: 'bytes of messages that wait for its devices',
+  queued_to_device: "bytes of messages that wait for other servers' devices",
 }
 
 /** The store was closed, or is about to be. */

@@ -25,6 +25,7 @@ import type { RoomReader, RoomStore } from '#store/types/rooms.ts'
 import type { ServerKeyReader, ServerKeyStore } from '#store/types/server-keys.ts'
 import type { SharingReader } from '#store/types/sharing.ts'
 import type { StateReader, StateStore } from '#store/types/state.ts'
+import type { StorageUseReader } from '#store/types/storage-use.ts'
 import type { ToDeviceReader, ToDeviceStore } from '#store/types/to-device.ts'
 import type { UiaSessionReader, UiaSessionStore } from '#store/types/uia-sessions.ts'
 import type { UserReader, UserStore } from '#store/types/users.ts'
@@ -62,6 +63,7 @@ export type ReadTx = {
   readonly destinations: DestinationReader
   readonly inbound: InboundReader
   readonly outbound: OutboundReader
+  readonly storageUse: StorageUseReader
 }
 
 /** What a write may use: the same domains, with the methods that change. */
@@ -97,6 +99,7 @@ export type Tx = {
   readonly destinations: DestinationStore
   readonly inbound: InboundStore
   readonly outbound: OutboundStore
+  readonly storageUse: StorageUseReader
 }
 
 export interface Store extends AsyncDisposable {

@@ -8,12 +8,13 @@ import type { ServerName } from '#core/ids.ts'
 import type { DialectName } from '#store/sql/connection.ts'
 import { openStore, type StoreOptions } from '#store/sql/open.ts'
 import type { Store, StoreLog } from '#store/store.ts'
+import type { StorageLimits } from '#store/types/storage-use.ts'
 
 export const QUIET_LOG: StoreLog = { info() {}, warn() {}, error() {} }
 
 /** Opens a store on a fresh database; a second call in the same test opens the same database once more. */
 export interface Open {
-  (): Promise<Store>
+  (storageLimits?: StorageLimits): Promise<Store>
   /** Where that database is. */
   readonly options: Pick<StoreOptions, 'database' | 'dataDir'>
 }
@@ -49,12 +50,13 @@ function testWith(create: () => Promise<Database>, appendThread = false): Databa
       const database = await create()
       const stores: Store[] = []
       try {
-        const open = async () => {
+        const open = async (storageLimits: StorageLimits = {}) => {
           const store = await openStore({
             ...database.options,
             serverName: 'hearth.example' as ServerName,
             clock: () => 1_700_000_000_000,
             log: QUIET_LOG,
+            storageLimits,
             appendThread,
           })
           stores.push(store)

@@ -5,6 +5,7 @@ import type { JsonObject } from '#core/json/value.ts'
 import { tooLarge } from '#core/matrix-error.ts'
 import type { RandomBytes } from '#services/accounts/secrets.ts'
 import { TO_DEVICE_BYTES_MAX } from '#services/e2ee/to-device-limits.ts'
+import { StorageFullError } from '#store/errors.ts'
 import type { Store, Tx } from '#store/store.ts'
 import type { ToDeviceTransaction } from '#store/types/to-device.ts'
 
@@ -41,7 +42,7 @@ export class ToDevice {
    * Puts each message into the queue of its device, or of its device's server. All are on disk when the promise
    * resolves; the same transaction once more does nothing.
    *
-   * @throws MatrixError M_TOO_LARGE, M_BAD_JSON for content that other servers don't take
+   * @throws MatrixError M_TOO_LARGE, M_BAD_JSON for content that other servers don't take; StorageFullError
    */
   async send({ sender, transaction, contents }: ToDeviceSend): Promise<void> {
     const { store, serverName } = this.#deps
@@ -51,8 +52,13 @@ export class ToDevice {
     const edus = this.#edus(sender, type, contents)
     const sent = await store.write(async (tx) => {
       if (!(await tx.toDevice.addTransaction(transaction))) return false
-      for (const [userId, messages] of local) await putMessages(tx, userId, { sender, type }, messages)
-      for (const { server, edu } of edus) await tx.outbound.queueEdu(server, edu)
+      const outcomes = new Set<MessagesPut>()
+      for (const [userId, messages] of local) {
+        outcomes.add(await putMessages(tx, userId, { sender, type }, messages))
+      }
+      for (const { server, edu } of edus) await tx.outbound.queueEdu(server, edu, transaction.userNid)
+      // One device that takes no more must not keep the others from their keys, so only a send that reached none fails.
+      if (outcomes.has('full') && !outcomes.has('put') && edus.length === 0) throw new StorageFullError('to_device')
       return true
     })
     if (sent) for (const server of new Set(edus.map((outgoing) => outgoing.server))) this.#eduQueued(server)
@@ -80,19 +86,22 @@ export class ToDevice {
   }
 }
 
+export type MessagesPut = 'put' | 'full' | 'no device'
+
 /** Queues messages of one sender and type for devices of a local user, as those who exist. */
 export async function putMessages(
   tx: Tx,
   userId: UserId,
   { sender, type }: { readonly sender: UserId; readonly type: string },
   contents: ReadonlyMap<string, JsonObject>,
-): Promise<void> {
+): Promise<MessagesPut> {
   const user = await tx.users.nid(userId)
-  if (user === null) return
-  await tx.toDevice.put(
+  if (user === null) return 'no device'
+  const position = await tx.toDevice.put(
     user,
     new Map([...contents].map(([deviceId, content]) => [deviceId, { type, sender, content }])),
   )
+  return typeof position === 'number' ? 'put' : position
 }
 
 function checkSizes(contents: ToDeviceContents): void {

@@ -1,7 +1,9 @@
 import type { RoomId } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
 import { logStore } from '#store/sql/log.ts'
+import { perConnection } from '#store/sql/per-connection.ts'
 import type { Sql } from '#store/sql/sql.ts'
+import { storageUse } from '#store/sql/storage-use.ts'
 import type { AccountDataRow, AccountDataStore } from '#store/types/account-data.ts'
 
 type Row = { room_id: string; type: string; content: string; position: number }
@@ -17,6 +19,7 @@ function accountData(row: Row): AccountDataRow {
 
 export function accountDataStore(sql: Sql): AccountDataStore {
   const log = logStore(sql)
+  const use = perConnection(sql, storageUse)
   const one = sql.prepare((db, p: { user: number; roomId: string; type: string }) =>
     db
       .selectFrom('account_data')
@@ -51,12 +54,14 @@ export function accountDataStore(sql: Sql): AccountDataStore {
 
     async put(user, roomId, type, content) {
       const position = await log.append('account_data', { userNid: user })
-      await sql.run(
-        `INSERT INTO account_data (user_nid, room_id, type, content, position) VALUES (?, ?, ?, ?, ?)
-         ON CONFLICT (user_nid, room_id, type)
-         DO UPDATE SET content = excluded.content, position = excluded.position`,
-        [user, roomId ?? '', type, JSON.stringify(content), position],
-      )
+      const put = () =>
+        sql.run(
+          `INSERT INTO account_data (user_nid, room_id, type, content, position) VALUES (?, ?, ?, ?, ?)
+           ON CONFLICT (user_nid, room_id, type)
+           DO UPDATE SET content = excluded.content, position = excluded.position`,
+          [user, roomId ?? '', type, JSON.stringify(content), position],
+        )
+      await use.within(user, 'account_data', put)
       return position
     },
 

@@ -1,10 +1,13 @@
 import type { JsonObject } from '#core/json/value.ts'
 import { integerList } from '#store/sql/connection.ts'
+import { perConnection } from '#store/sql/per-connection.ts'
 import type { Sql } from '#store/sql/sql.ts'
+import { storageUse } from '#store/sql/storage-use.ts'
 import type { CrossSigningKeyStore, CrossSigningUsage } from '#store/types/cross-signing-keys.ts'
 import type { UserNid } from '#store/types/users.ts'
 
 export function crossSigningKeyStore(sql: Sql): CrossSigningKeyStore {
+  const use = perConnection(sql, storageUse)
   const ofUsers = sql.prepare((db, p: { users: string }) =>
     db
       .selectFrom('cross_signing_keys')
@@ -26,11 +29,13 @@ export function crossSigningKeyStore(sql: Sql): CrossSigningKeyStore {
     },
 
     async put({ userNid, usage, publicKey, key }) {
-      await sql.run(
-        `INSERT INTO cross_signing_keys (user_nid, usage, public_key, key) VALUES (?, ?, ?, ?)
-         ON CONFLICT (user_nid, usage) DO UPDATE SET public_key = excluded.public_key, key = excluded.key`,
-        [userNid, usage, publicKey, JSON.stringify(key)],
-      )
+      const put = () =>
+        sql.run(
+          `INSERT INTO cross_signing_keys (user_nid, usage, public_key, key) VALUES (?, ?, ?, ?)
+           ON CONFLICT (user_nid, usage) DO UPDATE SET public_key = excluded.public_key, key = excluded.key`,
+          [userNid, usage, publicKey, JSON.stringify(key)],
+        )
+      await use.within(userNid, 'encryption_keys', put)
     },
 
     async delete(user, usages) {

@@ -1,9 +1,12 @@
 import type { DeviceId } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
+import { perConnection } from '#store/sql/per-connection.ts'
 import type { Sql } from '#store/sql/sql.ts'
+import { storageUse } from '#store/sql/storage-use.ts'
 import type { DehydratedDeviceStore } from '#store/types/dehydrated-devices.ts'
 
 export function dehydratedDeviceStore(sql: Sql): DehydratedDeviceStore {
+  const use = perConnection(sql, storageUse)
   const ofUser = sql.prepare((db, p: { user: number }) =>
     db.selectFrom('dehydrated_devices').select(['device_id', 'data']).where('user_nid', '=', p.user),
   )
@@ -31,11 +34,9 @@ export function dehydratedDeviceStore(sql: Sql): DehydratedDeviceStore {
     },
 
     async put(user, { deviceId, data }) {
-      await sql.run('INSERT INTO dehydrated_devices (user_nid, device_id, data) VALUES (?, ?, ?)', [
-        user,
-        deviceId,
-        JSON.stringify(data),
-      ])
+      const row = [user, deviceId, JSON.stringify(data)]
+      const put = () => sql.run('INSERT INTO dehydrated_devices (user_nid, device_id, data) VALUES (?, ?, ?)', row)
+      await use.within(user, 'encryption_keys', put)
     },
   }
 }

@@ -1,11 +1,14 @@
 import type { DeviceId } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
 import { integerList } from '#store/sql/connection.ts'
+import { perConnection } from '#store/sql/per-connection.ts'
 import type { Sql } from '#store/sql/sql.ts'
+import { storageUse } from '#store/sql/storage-use.ts'
 import type { DeviceKeysStore } from '#store/types/device-keys.ts'
 import type { UserNid } from '#store/types/users.ts'
 
 export function deviceKeysStore(sql: Sql): DeviceKeysStore {
+  const use = perConnection(sql, storageUse)
   const one = sql.prepare((db, p: { user: number; deviceId: string }) =>
     db.selectFrom('device_keys').select('keys').where('user_nid', '=', p.user).where('device_id', '=', p.deviceId),
   )
@@ -38,11 +41,13 @@ export function deviceKeysStore(sql: Sql): DeviceKeysStore {
     },
 
     async put(user, deviceId, keys) {
-      await sql.run(
-        `INSERT INTO device_keys (user_nid, device_id, keys) VALUES (?, ?, ?)
-         ON CONFLICT (user_nid, device_id) DO UPDATE SET keys = excluded.keys`,
-        [user, deviceId, JSON.stringify(keys)],
-      )
+      const put = () =>
+        sql.run(
+          `INSERT INTO device_keys (user_nid, device_id, keys) VALUES (?, ?, ?)
+           ON CONFLICT (user_nid, device_id) DO UPDATE SET keys = excluded.keys`,
+          [user, deviceId, JSON.stringify(keys)],
+        )
+      await use.within(user, 'encryption_keys', put)
     },
   }
 }

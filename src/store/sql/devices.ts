@@ -1,7 +1,9 @@
 import type { DeviceId } from '#core/ids.ts'
 import { keySignatureStore } from '#store/sql/key-signatures.ts'
 import { logStore } from '#store/sql/log.ts'
+import { perConnection } from '#store/sql/per-connection.ts'
 import type { Sql } from '#store/sql/sql.ts'
+import { storageUse } from '#store/sql/storage-use.ts'
 import type { DevicesTables } from '#store/sql/tables/devices.ts'
 import type { DeviceListChange, DeviceRow, DeviceStore } from '#store/types/devices.ts'
 import type { UserNid } from '#store/types/users.ts'
@@ -32,6 +34,7 @@ function listChange(row: DevicesTables['device_list_changes']): DeviceListChange
 export function deviceStore(sql: Sql): DeviceStore {
   const log = logStore(sql)
   const keySignatures = keySignatureStore(sql)
+  const use = perConnection(sql, storageUse)
   const byId = sql.prepare((db, p: { user: number; deviceId: string }) =>
     db.selectFrom('devices').selectAll().where('user_nid', '=', p.user).where('device_id', '=', p.deviceId),
   )
@@ -105,11 +108,13 @@ export function deviceStore(sql: Sql): DeviceStore {
     },
 
     async create(user, { deviceId, displayName, createdTs }) {
-      await sql.run(
-        `INSERT INTO devices (user_nid, device_id, display_name, created_ts, last_seen_ts, last_seen_ip)
-         VALUES (?, ?, ?, ?, NULL, NULL) ON CONFLICT (user_nid, device_id) DO NOTHING`,
-        [user, deviceId, displayName, createdTs],
-      )
+      const add = () =>
+        sql.run(
+          `INSERT INTO devices (user_nid, device_id, display_name, created_ts, last_seen_ts, last_seen_ip)
+           VALUES (?, ?, ?, ?, NULL, NULL) ON CONFLICT (user_nid, device_id) DO NOTHING`,
+          [user, deviceId, displayName, createdTs],
+        )
+      await use.within(user, 'devices', add)
       await recordListChange(user, deviceId)
     },
 

@@ -1,8 +1,10 @@
 import type { RoomId } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
 import { textList } from '#store/sql/connection.ts'
+import { perConnection } from '#store/sql/per-connection.ts'
 import { insertInto, RowBatch } from '#store/sql/row-batch.ts'
 import type { Sql } from '#store/sql/sql.ts'
+import { storageUse } from '#store/sql/storage-use.ts'
 import type { BackedUpKey, BackupSelection, KeyBackupRow, KeyBackupStore } from '#store/types/key-backups.ts'
 
 type Version = { user: number; version: number }
@@ -36,6 +38,7 @@ const PUT_KEY = insertInto(
 const COLUMNS = ['version', 'algorithm', 'auth_data', 'etag', 'key_count'] as const
 
 export function keyBackupStore(sql: Sql): KeyBackupStore {
+  const use = perConnection(sql, storageUse)
   const current = sql.prepare((db, p: { user: number }) =>
     db
       .selectFrom('key_backups')
@@ -105,21 +108,24 @@ export function keyBackupStore(sql: Sql): KeyBackupStore {
         )
         const version = (last?.version ?? 0) + 1
         // Another process may have made one since the look-up.
-        const added = await sql.run(
-          `INSERT INTO key_backups (user_nid, version, algorithm, auth_data, etag, key_count, deleted)
-           VALUES (?, ?, ?, ?, 0, 0, 0) ON CONFLICT (user_nid, version) DO NOTHING`,
-          [user, version, algorithm, JSON.stringify(authData)],
-        )
-        if (added === 1) return version
+        const add = () =>
+          sql.run(
+            `INSERT INTO key_backups (user_nid, version, algorithm, auth_data, etag, key_count, deleted)
+             VALUES (?, ?, ?, ?, 0, 0, 0) ON CONFLICT (user_nid, version) DO NOTHING`,
+            [user, version, algorithm, JSON.stringify(authData)],
+          )
+        const added = await use.within(user, 'key_backup', add)
+        if (added !== 1) continue
+        // Only the newest version needs a row to stand for it once it is deleted.
+        await sql.run('DELETE FROM key_backups WHERE user_nid = ? AND deleted = 1', [user])
+        return version
       }
     },
 
     async setAuthData(user, version, authData) {
-      await sql.run('UPDATE key_backups SET auth_data = ? WHERE user_nid = ? AND version = ?', [
-        JSON.stringify(authData),
-        user,
-        version,
-      ])
+      const changed = [JSON.stringify(authData), user, version]
+      const set = () => sql.run('UPDATE key_backups SET auth_data = ? WHERE user_nid = ? AND version = ?', changed)
+      await use.within(user, 'key_backup', set)
     },
 
     async lock(user, version) {
@@ -142,7 +148,7 @@ export function keyBackupStore(sql: Sql): KeyBackupStore {
           JSON.stringify(key.sessionData),
         )
       }
-      await batch.write(sql)
+      await use.within(user, 'key_backup', () => batch.write(sql))
       await sql.run(
         'UPDATE key_backups SET etag = etag + 1, key_count = key_count + ? WHERE user_nid = ? AND version = ?',
         [added, user, version],
@@ -167,7 +173,13 @@ export function keyBackupStore(sql: Sql): KeyBackupStore {
         `UPDATE key_backups SET deleted = 1, auth_data = '{}', key_count = 0 WHERE user_nid = ? AND version = ?`,
         [user, version],
       )
-      if (changes === 0) return false
+      if (changes === 0) {
+        const last = await sql.get<{ version: number }>(
+          'SELECT version FROM key_backups WHERE user_nid = ? AND version > ? LIMIT 1',
+          [user, version],
+        )
+        return last !== undefined
+      }
       await sql.run('DELETE FROM key_backup_keys WHERE user_nid = ? AND version = ?', [user, version])
       return true
     },

@@ -1,11 +1,14 @@
 import { integerList, textList } from '#store/sql/connection.ts'
 import { logStore } from '#store/sql/log.ts'
+import { perConnection } from '#store/sql/per-connection.ts'
 import type { Sql } from '#store/sql/sql.ts'
+import { storageUse } from '#store/sql/storage-use.ts'
 import type { KeySignatureStore } from '#store/types/key-signatures.ts'
 import type { UserNid } from '#store/types/users.ts'
 
 export function keySignatureStore(sql: Sql): KeySignatureStore {
   const log = logStore(sql)
+  const use = perConnection(sql, storageUse)
   // By way of the users, so that the many who may have signed a key cost nothing.
   const byOwners = sql.prepare((db, p: { targets: string }) =>
     db
@@ -65,13 +68,15 @@ export function keySignatureStore(sql: Sql): KeySignatureStore {
     async put(signatures) {
       for (const { target, targetKeyId, signer, signerKeyId, signature } of signatures) {
         const position = target === signer ? 0 : await log.append('device_list', { userNid: signer })
-        await sql.run(
-          `INSERT INTO key_signatures (target_nid, target_key_id, signer_nid, signer_key_id, signature, position)
-           VALUES (?, ?, ?, ?, ?, ?)
-           ON CONFLICT (target_nid, signer_nid, target_key_id, signer_key_id)
-           DO UPDATE SET signature = excluded.signature, position = excluded.position`,
-          [target, targetKeyId, signer, signerKeyId, signature, position],
-        )
+        const put = () =>
+          sql.run(
+            `INSERT INTO key_signatures (target_nid, target_key_id, signer_nid, signer_key_id, signature, position)
+             VALUES (?, ?, ?, ?, ?, ?)
+             ON CONFLICT (target_nid, signer_nid, target_key_id, signer_key_id)
+             DO UPDATE SET signature = excluded.signature, position = excluded.position`,
+            [target, targetKeyId, signer, signerKeyId, signature, position],
+          )
+        await use.within(signer, 'encryption_keys', put)
       }
     },
 

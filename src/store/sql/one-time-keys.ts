@@ -1,6 +1,8 @@
 import type { JsonValue } from '#core/json/value.ts'
 import { textList } from '#store/sql/connection.ts'
+import { perConnection } from '#store/sql/per-connection.ts'
 import type { Sql } from '#store/sql/sql.ts'
+import { storageUse } from '#store/sql/storage-use.ts'
 import type { OneTimeKeyStore } from '#store/types/one-time-keys.ts'
 
 /** Keys given out that are remembered of a device: far more than a device ever has published. */
@@ -9,6 +11,7 @@ const CLAIMED_KEPT_MAX = 1_000
 type Device = { user: number; deviceId: string }
 
 export function oneTimeKeyStore(sql: Sql): OneTimeKeyStore {
+  const use = perConnection(sql, storageUse)
   const counts = sql.prepare((db, p: Device) =>
     db
       .selectFrom('one_time_keys')
@@ -89,13 +92,15 @@ export function oneTimeKeyStore(sql: Sql): OneTimeKeyStore {
     },
 
     async add(user, deviceId, keys) {
-      for (const { algorithm, keyId, digest, key } of keys) {
-        await sql.run(
-          `INSERT INTO one_time_keys (user_nid, device_id, algorithm, key_id, digest, key) VALUES (?, ?, ?, ?, ?, ?)
-           ON CONFLICT (user_nid, device_id, algorithm, key_id) DO NOTHING`,
-          [user, deviceId, algorithm, keyId, digest, JSON.stringify(key)],
-        )
-      }
+      await use.within(user, 'encryption_keys', async () => {
+        for (const { algorithm, keyId, digest, key } of keys) {
+          await sql.run(
+            `INSERT INTO one_time_keys (user_nid, device_id, algorithm, key_id, digest, key) VALUES (?, ?, ?, ?, ?, ?)
+             ON CONFLICT (user_nid, device_id, algorithm, key_id) DO NOTHING`,
+            [user, deviceId, algorithm, keyId, digest, JSON.stringify(key)],
+          )
+        }
+      })
       await sql.run(
         `DELETE FROM one_time_keys WHERE user_nid = ? AND device_id = ? AND key IS NULL AND id < (
            SELECT id FROM one_time_keys WHERE user_nid = ? AND device_id = ? AND key IS NULL
@@ -105,12 +110,14 @@ export function oneTimeKeyStore(sql: Sql): OneTimeKeyStore {
     },
 
     async putFallback(user, deviceId, { algorithm, keyId, key }) {
-      await sql.run(
-        `INSERT INTO fallback_keys (user_nid, device_id, algorithm, key_id, key, used) VALUES (?, ?, ?, ?, ?, 0)
-         ON CONFLICT (user_nid, device_id, algorithm)
-         DO UPDATE SET key_id = excluded.key_id, key = excluded.key, used = 0`,
-        [user, deviceId, algorithm, keyId, JSON.stringify(key)],
-      )
+      const put = () =>
+        sql.run(
+          `INSERT INTO fallback_keys (user_nid, device_id, algorithm, key_id, key, used) VALUES (?, ?, ?, ?, ?, 0)
+           ON CONFLICT (user_nid, device_id, algorithm)
+           DO UPDATE SET key_id = excluded.key_id, key = excluded.key, used = 0`,
+          [user, deviceId, algorithm, keyId, JSON.stringify(key)],
+        )
+      await use.within(user, 'encryption_keys', put)
     },
 
     async claim(user, deviceId, algorithm) {

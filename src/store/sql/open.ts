@@ -6,12 +6,14 @@ import type { Connection } from '#store/sql/connection.ts'
 import { PostgresConnection } from '#store/sql/postgres/connection.ts'
 import { PostgresEngine } from '#store/sql/postgres/engine.ts'
 import { News } from '#store/sql/postgres/news.ts'
+import type { Surroundings } from '#store/sql/session.ts'
 import { Positions, SqlStore } from '#store/sql/sql-store.ts'
 import { AppendWorker } from '#store/sql/sqlite/append-worker.ts'
 import { SqliteConnection } from '#store/sql/sqlite/connection.ts'
 import { SqliteEngine } from '#store/sql/sqlite/engine.ts'
 import { leaveCheckpoints, openWriter } from '#store/sql/sqlite/open.ts'
 import type { Store, StoreLog } from '#store/store.ts'
+import type { StorageLimits } from '#store/types/storage-use.ts'
 
 export type StoreOptions = {
   /** `sqlite` (a file under `dataDir`), or the postgres:// address of a database. */
@@ -21,6 +23,8 @@ export type StoreOptions = {
   readonly serverName: ServerName
   readonly clock: () => number
   readonly log: StoreLog
+  /** Without, users may store without end. */
+  readonly storageLimits?: StorageLimits
   /**
    * Whether SQLite's appends are written in a thread of their own, as a server wants it. Without, what happens hangs on
    * no thread's speed.
@@ -36,7 +40,8 @@ export function openStore(options: StoreOptions): Promise<Store> {
   return options.database === 'sqlite' ? openSqlite(options) : openPostgres(options)
 }
 
-async function openSqlite({ dataDir, serverName, clock, log, appendThread }: StoreOptions): Promise<Store> {
+async function openSqlite(options: StoreOptions): Promise<Store> {
+  const { dataDir, serverName, log, appendThread } = options
   const positions = new Positions(log)
   const path = join(dataDir, 'hearth.db')
   const writer = openWriter(path)
@@ -46,14 +51,18 @@ async function openSqlite({ dataDir, serverName, clock, log, appendThread }: Sto
     positions.reached(await storedPosition(connection))
     if (appendThread) leaveCheckpoints(writer)
     const appends = appendThread ? new AppendWorker(path, serverName) : null
-    return new SqlStore(new SqliteEngine(path, writer, appends, { serverName, clock }, eventsOf(positions)), positions)
+    return new SqlStore(
+      new SqliteEngine(path, writer, appends, surroundingsOf(options), eventsOf(positions)),
+      positions,
+    )
   } catch (error) {
     writer.close()
     throw error
   }
 }
 
-async function openPostgres({ database, serverName, clock, log }: StoreOptions): Promise<Store> {
+async function openPostgres(options: StoreOptions): Promise<Store> {
+  const { database, log } = options
   const positions = new Positions(log)
   const connection = await PostgresConnection.connect(database)
   try {
@@ -65,7 +74,11 @@ async function openPostgres({ database, serverName, clock, log }: StoreOptions):
   const events = eventsOf(positions)
   const news = new News(database, events, log)
   await news.start()
-  return new SqlStore(new PostgresEngine(database, { serverName, clock }, news, events), positions)
+  return new SqlStore(new PostgresEngine(database, surroundingsOf(options), news, events), positions)
+}
+
+function surroundingsOf({ serverName, clock, storageLimits }: StoreOptions): Surroundings {
+  return { serverName, clock, ...(storageLimits && { storageLimits }) }
 }
 
 function eventsOf(positions: Positions) {

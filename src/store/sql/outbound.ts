@@ -1,8 +1,10 @@
 import type { ServerName } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
 import { integerList, textList } from '#store/sql/connection.ts'
+import { perConnection } from '#store/sql/per-connection.ts'
 import { deleteFrom, insertInto, RowBatch } from '#store/sql/row-batch.ts'
 import type { Sql } from '#store/sql/sql.ts'
+import { storageUse } from '#store/sql/storage-use.ts'
 import type { EventNid } from '#store/types/events.ts'
 import type { MissedEvent, OutboundStore, QueuedEdu } from '#store/types/outbound.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
@@ -16,6 +18,7 @@ const MISSED = insertInto(
 const SENT = deleteFrom('missed_events', { server: 'text', room_nid: 'integer', position: 'integer' })
 
 export function outboundStore(sql: Sql): OutboundStore {
+  const use = perConnection(sql, storageUse)
   const missed = sql.prepare((db, p: { server: string; limit: number }) =>
     db.selectFrom('missed_events').selectAll().where('server', '=', p.server).orderBy('position').limit(p.limit),
   )
@@ -40,8 +43,8 @@ export function outboundStore(sql: Sql): OutboundStore {
       .select((is) => is.fn.countAll<number>().as('count'))
       .where('server', '=', p.server),
   )
-  const queueEdu = sql.prepare((db, p: { server: string; edu: string }) =>
-    db.insertInto('queued_edus').values({ server: p.server, topic: null, edu: p.edu }),
+  const queueEdu = sql.prepare((db, p: { server: string; edu: string; sender: number | null }) =>
+    db.insertInto('queued_edus').values({ server: p.server, topic: null, edu: p.edu, sender_nid: p.sender }),
   )
   const dropEdus = sql.prepare((db, p: { ids: string }) =>
     db.deleteFrom('queued_edus').where('id', 'in', sql.integers(p.ids)),
@@ -89,8 +92,10 @@ export function outboundStore(sql: Sql): OutboundStore {
       await batch.write(sql)
     },
 
-    async queueEdu(destination, edu) {
-      await queueEdu.run({ server: destination, edu: JSON.stringify(edu) })
+    async queueEdu(destination, edu, sender) {
+      const put = () => queueEdu.run({ server: destination, edu: JSON.stringify(edu), sender: sender ?? null })
+      if (sender === undefined) await put()
+      else await use.within(sender, 'queued_to_device', put)
     },
 
     async queueLatest(destinations, { topic, edu }) {

@@ -1,11 +1,14 @@
 import type { JsonValue } from '#core/json/value.ts'
 import { logStore } from '#store/sql/log.ts'
+import { perConnection } from '#store/sql/per-connection.ts'
 import type { Sql } from '#store/sql/sql.ts'
+import { storageUse } from '#store/sql/storage-use.ts'
 import type { ProfileStore } from '#store/types/profiles.ts'
 import type { UserNid } from '#store/types/users.ts'
 
 export function profileStore(sql: Sql): ProfileStore {
   const log = logStore(sql)
+  const use = perConnection(sql, storageUse)
   const ofUsers = sql.prepare((db, p: { users: string }) =>
     db
       .selectFrom('profile_fields')
@@ -52,11 +55,13 @@ export function profileStore(sql: Sql): ProfileStore {
 
     async set(user, field, value) {
       const position = await log.append('profile', { userNid: user })
-      await sql.run(
-        `INSERT INTO profile_fields (user_nid, field, value, position) VALUES (?, ?, ?, ?)
-         ON CONFLICT (user_nid, field) DO UPDATE SET value = excluded.value, position = excluded.position`,
-        [user, field, value === undefined ? null : JSON.stringify(value), position],
-      )
+      const put = () =>
+        sql.run(
+          `INSERT INTO profile_fields (user_nid, field, value, position) VALUES (?, ?, ?, ?)
+           ON CONFLICT (user_nid, field) DO UPDATE SET value = excluded.value, position = excluded.position`,
+          [user, field, value === undefined ? null : JSON.stringify(value), position],
+        )
+      await use.within(user, 'profile', put)
       return position
     },
   }

@@ -1,7 +1,9 @@
 import type { EventId } from '#core/ids.ts'
+import { StorageFullError } from '#store/errors.ts'
 import { logStore } from '#store/sql/log.ts'
 import { perConnection } from '#store/sql/per-connection.ts'
 import type { Sql } from '#store/sql/sql.ts'
+import { storageUse } from '#store/sql/storage-use.ts'
 import type { ReceiptsTables } from '#store/sql/tables/receipts.ts'
 import type { ReceiptRow, ReceiptStore, ReceiptType } from '#store/types/receipts.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
@@ -13,6 +15,7 @@ const PRIVATE = RECEIPT_TYPES.indexOf('m.read.private')
 
 export function receiptStore(sql: Sql): ReceiptStore {
   const log = perConnection(sql, logStore)
+  const use = perConnection(sql, storageUse)
   const ofUser = sql.prepare((db, p: { room: number; user: number }) =>
     db.selectFrom('receipts').selectAll().where('room_nid', '=', p.room).where('user_nid', '=', p.user),
   )
@@ -83,6 +86,9 @@ export function receiptStore(sql: Sql): ReceiptStore {
       const key = { room: roomNid, user: userNid, type: RECEIPT_TYPES.indexOf(type), thread: threadId ?? '' }
       const stored = await rankOf.get(key)
       if (stored !== undefined && stored.rank >= rank) return false
+      if (stored === undefined && (await use.room(userNid, 'receipts')) < 1) {
+        throw new StorageFullError('receipts', sql.storageLimits.receipts)
+      }
       const about = type === 'm.read.private' ? { roomNid, userNid } : { roomNid }
       const position = await log.append('receipt', about)
       return (await put.run({ ...key, event: eventId, rank, ts, position })) > 0

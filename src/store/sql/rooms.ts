@@ -4,6 +4,7 @@ import { perConnection } from '#store/sql/per-connection.ts'
 import { roomNames } from '#store/sql/room-names.ts'
 import { roomServersReader } from '#store/sql/room-servers.ts'
 import type { Sql } from '#store/sql/sql.ts'
+import { storageUse } from '#store/sql/storage-use.ts'
 import type { RoomsTables } from '#store/sql/tables/rooms.ts'
 import { userStore } from '#store/sql/users.ts'
 import type { EventNid } from '#store/types/events.ts'
@@ -13,6 +14,7 @@ import type { StateId } from '#store/types/state.ts'
 export function roomStore(sql: Sql): RoomStore {
   const names = perConnection(sql, roomNames)
   const users = perConnection(sql, userStore)
+  const use = perConnection(sql, storageUse)
 
   const byId = sql.prepare((db, p: { roomId: string }) =>
     db.selectFrom('rooms').selectAll().where('room_id', '=', p.roomId),
@@ -159,10 +161,12 @@ export function roomStore(sql: Sql): RoomStore {
 
     async putAlias(name, roomNid, creator) {
       const creatorNid = await users.intern(creator)
-      const inserted = await sql.run(
-        'INSERT INTO room_aliases (alias, room_nid, creator_nid) VALUES (?, ?, ?) ON CONFLICT (alias) DO NOTHING',
-        [name, roomNid, creatorNid],
-      )
+      const put = () =>
+        sql.run(
+          'INSERT INTO room_aliases (alias, room_nid, creator_nid) VALUES (?, ?, ?) ON CONFLICT (alias) DO NOTHING',
+          [name, roomNid, creatorNid],
+        )
+      const inserted = await use.within(creatorNid, 'aliases', put)
       return inserted > 0
     },
 

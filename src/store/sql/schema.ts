@@ -24,6 +24,7 @@ import type { RemoteDevicesTables } from '#store/sql/tables/remote-devices.ts'
 import type { RoomsTables } from '#store/sql/tables/rooms.ts'
 import type { ServerKeysTables } from '#store/sql/tables/server-keys.ts'
 import type { StateTables } from '#store/sql/tables/state.ts'
+import type { StorageUseTables } from '#store/sql/tables/storage-use.ts'
 import type { ToDeviceTables } from '#store/sql/tables/to-device.ts'
 import type { UiaSessionsTables } from '#store/sql/tables/uia-sessions.ts'
 import type { UsersTables } from '#store/sql/tables/users.ts'
@@ -56,4 +57,5 @@ export interface Schema
     OutboundTables,
     ReceiptsTables,
     RoomsTables,
-    ServerKeysTables {}
+    ServerKeysTables,
+    StorageUseTables {}

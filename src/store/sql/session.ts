@@ -7,12 +7,18 @@ import { kyselyOver } from '#store/sql/kysely.ts'
 import { PreparedStatement } from '#store/sql/prepared.ts'
 import type { Schema } from '#store/sql/schema.ts'
 import type { Prepared, Sql } from '#store/sql/sql.ts'
+import type { StorageLimits } from '#store/types/storage-use.ts'
 
 /** Objects that all connections of a store share, by the function that makes them. */
 export type Shared = Map<() => unknown, unknown>
 
 /** What every connection of a store is given. */
-export type Surroundings = { readonly serverName: ServerName; readonly clock: () => number }
+export type Surroundings = {
+  readonly serverName: ServerName
+  readonly clock: () => number
+  /** Without, users may store without end. */
+  readonly storageLimits?: StorageLimits
+}
 
 export type SessionOptions = Surroundings & { readonly shared: Shared; readonly writable: boolean }
 
@@ -24,6 +30,7 @@ export class Session implements Sql {
   readonly db: Kysely<Schema>
   readonly clock: () => number
   readonly serverName: ServerName
+  readonly storageLimits: StorageLimits
   readonly #connection: Connection
   readonly #counters: Counters
   readonly #hooks = new Hooks()
@@ -40,6 +47,7 @@ export class Session implements Sql {
     this.#writable = options.writable
     this.clock = options.clock
     this.serverName = options.serverName
+    this.storageLimits = options.storageLimits ?? {}
     this.db = kyselyOver(connection.dialect, (text, parameters) => this.#execute(text, parameters, false))
   }
 

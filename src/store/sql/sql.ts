@@ -3,6 +3,7 @@ import type { ServerName } from '#core/ids.ts'
 import type { DialectName, SqlValue } from '#store/sql/connection.ts'
 import type { Counter } from '#store/sql/counters.ts'
 import type { Schema } from '#store/sql/schema.ts'
+import type { StorageLimits } from '#store/types/storage-use.ts'
 
 /** A statement compiled once. The values of its parameters are given by name at each call. */
 export interface Prepared<P, R> {
@@ -60,6 +61,8 @@ export interface Sql {
   shared<T>(make: () => T): T
   /** Milliseconds since the epoch. */
   readonly clock: () => number
+  /** The most that one user may store. */
+  readonly storageLimits: StorageLimits
   /** This server's own. */
   readonly serverName: ServerName
 }

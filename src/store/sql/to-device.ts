@@ -4,7 +4,9 @@ import { logStore } from '#store/sql/log.ts'
 import { perConnection } from '#store/sql/per-connection.ts'
 import { insertInto, RowBatch } from '#store/sql/row-batch.ts'
 import type { Sql } from '#store/sql/sql.ts'
+import { storageUse } from '#store/sql/storage-use.ts'
 import { ALL_DEVICES, type ToDeviceStore } from '#store/types/to-device.ts'
+import type { UserNid } from '#store/types/users.ts'
 
 const MESSAGE = insertInto('to_device_messages', {
   user_nid: 'integer',
@@ -13,8 +15,15 @@ const MESSAGE = insertInto('to_device_messages', {
   event: 'text',
 })
 
+/** What may wait for each device also where the total of its user is reached. */
+const RESERVED_MESSAGES = 200
+const RESERVED_BYTES = 262_144
+
+type Due = { readonly deviceId: string; readonly event: string }
+
 export function toDeviceStore(sql: Sql): ToDeviceStore {
   const log = perConnection(sql, logStore)
+  const use = perConnection(sql, storageUse)
   const waiting = sql.prepare((db, p: { user: number; device: string; to: number; limit: number }) =>
     db
       .selectFrom('to_device_messages')
@@ -28,6 +37,14 @@ export function toDeviceStore(sql: Sql): ToDeviceStore {
   const devicesOf = sql.prepare((db, p: { user: number }) =>
     db.selectFrom('devices').select('device_id').where('user_nid', '=', p.user).orderBy('device_id'),
   )
+  const first = sql.prepare((db, p: { user: number; device: string; limit: number }) =>
+    db
+      .selectFrom('to_device_messages')
+      .select((is) => is.fn<number>('octet_length', ['event']).as('bytes'))
+      .where('user_nid', '=', p.user)
+      .where('device_id', '=', p.device)
+      .limit(p.limit),
+  )
   const acknowledge = sql.prepare((db, p: { user: number; device: string; upTo: number }) =>
     db
       .deleteFrom('to_device_messages')
@@ -35,6 +52,22 @@ export function toDeviceStore(sql: Sql): ToDeviceStore {
       .where('device_id', '=', p.device)
       .where('position', '<=', p.upTo),
   )
+
+  /**
+   * Where a user's total is reached, a device that has fetched what waited for it still gets messages: one that is
+   * never used again fills the total, and must not cut off the others.
+   */
+  async function thatFit(user: UserNid, due: readonly Due[]): Promise<readonly Due[]> {
+    const bytes = due.reduce((sum, { deviceId, event }) => sum + messageBytes(deviceId, event), 0)
+    if (bytes <= (await use.room(user, 'to_device'))) return due
+    const fitting: Due[] = []
+    for (const one of due) {
+      const waiting = await first.all({ user, device: one.deviceId, limit: RESERVED_MESSAGES })
+      const waitingBytes = waiting.reduce((sum, row) => sum + row.bytes, Buffer.byteLength(one.event))
+      if (waiting.length < RESERVED_MESSAGES && waitingBytes <= RESERVED_BYTES) fitting.push(one)
+    }
+    return fitting
+  }
 
   return {
     async waiting(user, deviceId, to, limit) {
@@ -46,12 +79,13 @@ export function toDeviceStore(sql: Sql): ToDeviceStore {
       const forOthers = messages.get(ALL_DEVICES)
       const due = (await devicesOf.all({ user })).flatMap(({ device_id: deviceId }) => {
         const event = messages.get(deviceId) ?? forOthers
-        return event === undefined ? [] : { deviceId, event }
+        return event === undefined ? [] : { deviceId, event: JSON.stringify(event) }
       })
-      if (due.length === 0) return null
+      const fitting = await thatFit(user, due)
+      if (fitting.length === 0) return due.length === 0 ? 'no device' : 'full'
       const position = await log.append('to_device', { userNid: user })
       const batch = new RowBatch()
-      for (const { deviceId, event } of due) batch.add(MESSAGE, user, deviceId, position, JSON.stringify(event))
+      for (const { deviceId, event } of fitting) batch.add(MESSAGE, user, deviceId, position, event)
       await batch.write(sql)
       return position
     },
@@ -86,6 +120,11 @@ export function toDeviceStore(sql: Sql): ToDeviceStore {
       await sql.run('DELETE FROM to_device_message_ids WHERE ts < ?', [before])
     },
   }
+}
+
+/** No less than the trigger counts. */
+function messageBytes(deviceId: string, event: string): number {
+  return 100 + Buffer.byteLength(deviceId) + Buffer.byteLength(event)
 }
 
 /** Numbers stay as they were sent. */

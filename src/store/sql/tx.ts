@@ -26,6 +26,7 @@ import type { Session } from '#store/sql/session.ts'
 import { sharingReader } from '#store/sql/sharing.ts'
 import type { Sql } from '#store/sql/sql.ts'
 import { stateStore } from '#store/sql/state.ts'
+import { storageUse } from '#store/sql/storage-use.ts'
 import { toDeviceStore } from '#store/sql/to-device.ts'
 import { uiaSessionStore } from '#store/sql/uia-sessions.ts'
 import { userStore } from '#store/sql/users.ts'
@@ -49,6 +50,7 @@ const DOMAINS: { readonly [Name in Exclude<keyof Tx, 'position'>]: (sql: Sql) =>
   keySignatures: keySignatureStore,
   keyBackups: keyBackupStore,
   toDevice: toDeviceStore,
+  storageUse,
   remoteDevices: remoteDeviceStore,
   profiles: profileStore,
   accountData: accountDataStore,

@@ -2,6 +2,7 @@ import type { ServerName } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
 import type { EventNid } from '#store/types/events.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
+import type { UserNid } from '#store/types/users.ts'
 
 /** The newest event of a room that is for a server and that it has not been sent. */
 export type MissedEvent = {
@@ -38,8 +39,8 @@ export interface OutboundStore extends OutboundReader {
   addMissed(events: readonly MissedEvent[]): Promise<void>
   /** They have been sent. A newer one of the same room stays. */
   dropMissed(events: readonly MissedEvent[]): Promise<void>
-  /** Queues an EDU that must arrive, even after a restart. */
-  queueEdu(destination: ServerName, edu: JsonObject): Promise<void>
+  /** Queues an EDU that must arrive, even after a restart; `sender` is the local user whose message it is, if any. */
+  queueEdu(destination: ServerName, edu: JsonObject, sender?: UserNid): Promise<void>
   /** Queues an EDU for many servers, and for each drops what it was to be told of the same topic before. */
   queueLatest(destinations: ReadonlySet<ServerName>, latest: LatestEdu): Promise<void>
   dropEdus(ids: readonly number[]): Promise<void>

@@ -30,9 +30,10 @@ export interface ToDeviceReader {
 export interface ToDeviceStore extends ToDeviceReader {
   /**
    * Queues one message for each device of the user that is named and exists; `ALL_DEVICES` gives those that aren't named
-   * theirs. All take the position that is returned; null where there is no such device.
+   * theirs. All take the position that is returned. Where the user's total is reached, devices for which much waits
+   * already get nothing: `full` where that leaves none.
    */
-  put(user: UserNid, messages: ReadonlyMap<string, JsonObject>): Promise<number | null>
+  put(user: UserNid, messages: ReadonlyMap<string, JsonObject>): Promise<number | 'full' | 'no device'>
   /** Deletes what waited for the device up to a position: it has arrived. */
   acknowledge(user: UserNid, deviceId: DeviceId, upTo: number): Promise<void>
   /** Remembers a local send. False where it was remembered already. */

@@ -9,7 +9,7 @@ export default endpoint({
   method: 'PUT',
   path: '/_matrix/client/v3/user/{userId}/rooms/{roomId}/account_data/{type}',
   auth: 'user',
-  rateLimit: false,
+  rateLimit: 'other',
   params: { userId: tUserId, roomId: tRoomId, type: tEventType },
   body: tJsonObject,
   async handle({ params, body, caller }, { accountData }) {

@@ -9,7 +9,7 @@ export default endpoint({
   method: 'PUT',
   path: '/_matrix/client/v3/user/{userId}/account_data/{type}',
   auth: 'user',
-  rateLimit: false,
+  rateLimit: 'other',
   params: { userId: tUserId, type: tEventType },
   body: tJsonObject,
   async handle({ params, body, caller }, { accountData }) {

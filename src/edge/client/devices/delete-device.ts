@@ -11,7 +11,7 @@ export default endpoint({
   method: 'DELETE',
   path: '/_matrix/client/v3/devices/{deviceId}',
   auth: 'user',
-  rateLimit: false,
+  rateLimit: 'other',
   params: { deviceId: tDeviceId },
   body: Type.Object({ auth: tAuth }),
   async handle({ params, body, caller }, { devices, uia }) {

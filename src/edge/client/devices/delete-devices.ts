@@ -13,7 +13,7 @@ export default endpoint({
   method: 'POST',
   path: '/_matrix/client/v3/delete_devices',
   auth: 'user',
-  rateLimit: false,
+  rateLimit: 'other',
   body: Type.Object({ auth: tAuth, devices: Type.Array(tDeviceId, { maxItems: DEVICES_MAX }) }),
   async handle({ body, caller }, { devices, uia }) {
     return withConsent(uia, { operation: 'deleteDevices', caller, body }, async (consent) => {

@@ -10,7 +10,7 @@ export default endpoint({
   method: 'PUT',
   path: '/_matrix/client/v3/devices/{deviceId}',
   auth: 'user-or-guest',
-  rateLimit: false,
+  rateLimit: 'other',
   params: { deviceId: tDeviceId },
   body: Type.Object({ display_name: Type.Optional(tDeviceName) }),
   async handle({ params, body, caller }, { devices }) {

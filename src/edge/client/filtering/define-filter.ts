@@ -8,7 +8,7 @@ export default endpoint({
   method: 'POST',
   path: '/_matrix/client/v3/user/{userId}/filter',
   auth: 'user-or-guest',
-  rateLimit: false,
+  rateLimit: 'other',
   params: { userId: tUserId },
   body: tJsonObject,
   async handle({ params, body, caller }, { filters }) {

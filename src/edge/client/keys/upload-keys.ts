@@ -12,7 +12,7 @@ export default endpoint({
   method: 'POST',
   path: '/_matrix/client/v3/keys/upload',
   auth: 'user-or-guest',
-  rateLimit: false,
+  rateLimit: 'keyRequest',
   body: Type.Object({ device_keys: tKeys, one_time_keys: tKeys, fallback_keys: tKeys }),
   bodyBytesMax: KEYS_BODY_BYTES_MAX,
   async handle({ body, caller }, { deviceKeys }) {

@@ -8,7 +8,7 @@ export default endpoint({
   method: 'DELETE',
   path: '/_matrix/client/v3/pushrules/global/{kind}/{ruleId}',
   auth: 'user',
-  rateLimit: false,
+  rateLimit: 'other',
   params: { kind: Type.String(), ruleId: Type.String() },
   async handle({ params, caller }, { pushRules }) {
     await pushRules.delete(caller, params.kind, params.ruleId)

@@ -9,7 +9,7 @@ export default endpoint({
   method: 'PUT',
   path: '/_matrix/client/v3/pushrules/global/{kind}/{ruleId}/actions',
   auth: 'user',
-  rateLimit: false,
+  rateLimit: 'other',
   params: { kind: Type.String(), ruleId: Type.String() },
   body: tJsonObject,
   async handle({ params, body, caller }, { pushRules }) {

@@ -9,7 +9,7 @@ export default endpoint({
   method: 'DELETE',
   path: '/_matrix/client/v3/user/{userId}/rooms/{roomId}/tags/{tag}',
   auth: 'user',
-  rateLimit: false,
+  rateLimit: 'other',
   params: { userId: tUserId, roomId: tRoomId, tag: tText() },
   async handle({ params, caller }, { accountData }) {
     assertOwn(caller, params.userId)

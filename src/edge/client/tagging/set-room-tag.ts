@@ -11,7 +11,7 @@ export default endpoint({
   method: 'PUT',
   path: '/_matrix/client/v3/user/{userId}/rooms/{roomId}/tags/{tag}',
   auth: 'user',
-  rateLimit: false,
+  rateLimit: 'other',
   params: { userId: tUserId, roomId: tRoomId, tag: tText() },
   // Unknown members are kept: clients own this object.
   body: Type.Object({ order: Type.Optional(Type.Number({ minimum: 0, maximum: 1 })) }),

@@ -2,6 +2,7 @@
 import { type EventId, isEventId, isRoomId, type RoomId, type ServerName, type UserId } from '#core/ids.ts'
 import { isJsonObject, type JsonObject, type JsonValue, member } from '#core/json/value.ts'
 import { isUserOf, joinedRoom } from '#services/federation/inbound/edus.ts'
+import { StorageFullError } from '#store/errors.ts'
 import type { Store, Tx } from '#store/store.ts'
 
 /** Receipts in one EDU that are looked at. */
@@ -31,7 +32,12 @@ async function put(tx: Tx, { roomId, userId, eventId, threadId, ts }: Told, orig
   const row = await tx.events.byId(eventId)
   if (row === null || row.roomNid !== roomNid || row.rank === null || row.rejected) return
   const userNid = await tx.users.intern(userId)
-  await tx.receipts.put({ roomNid, userNid, type: 'm.read', threadId, eventId, rank: row.rank, ts })
+  try {
+    await tx.receipts.put({ roomNid, userNid, type: 'm.read', threadId, eventId, rank: row.rank, ts })
+  } catch (error) {
+    // Nothing was written of this one; the others count.
+    if (!(error instanceof StorageFullError)) throw error
+  }
 }
 
 function* receiptsIn(content: JsonObject, origin: ServerName): Generator<Told> {

@@ -13,6 +13,7 @@ export const outboundTables: DomainTables = (d) => [
     id ${d.identity},
     server ${d.text} NOT NULL,
     topic ${d.text},
+    sender_nid ${d.int},
     edu ${d.text} NOT NULL
   )${d.rows}`,
   'CREATE INDEX queued_edus_server ON queued_edus (server, id)',

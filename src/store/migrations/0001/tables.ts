@@ -23,6 +23,7 @@ import { remoteDevicesTables } from '#store/migrations/0001/remote-devices.ts'
 import { roomsTables } from '#store/migrations/0001/rooms.ts'
 import { serverKeysTables } from '#store/migrations/0001/server-keys.ts'
 import { stateTables } from '#store/migrations/0001/state.ts'
+import { storageUseTables } from '#store/migrations/0001/storage-use.ts'
 import { toDeviceTables } from '#store/migrations/0001/to-device.ts'
 import { uiaSessionsTables } from '#store/migrations/0001/uia-sessions.ts'
 import { usersTables } from '#store/migrations/0001/users.ts'
@@ -59,6 +60,7 @@ const DOMAINS: readonly DomainTables[] = [
   destinationsTables,
   inboundTables,
   outboundTables,
+  storageUseTables,
 ]
 
 export async function firstTables(connection: Connection, d: Ddl): Promise<void> {

@@ -12,6 +12,8 @@ export interface OutboundTables {
     id: Generated<number>
     server: string
     topic: string | null
+    /** The local user whose message it is; null where the server itself has something to tell. */
+    sender_nid: number | null
     edu: string
   }
 }

@@ -1,0 +1,4 @@
+export interface StorageUseTables {
+  /** How much each user stores, kept by triggers. */
+  storage_use: { user_nid: number; kind: string; amount: number }
+}
