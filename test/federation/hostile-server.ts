@@ -234,8 +234,13 @@ function signedContent(bytes: Uint8Array): JsonValue | undefined {
   try {
     return bytes.length === 0 ? undefined : parseJson(bytes, { depthMax: EVENT_DEPTH_MAX, lossless: true })
   } catch {
-    return undefined
+    // As other servers read it: the last of equal keys counts.
+    return asObject(readJson(Buffer.from(bytes).toString()))
   }
+}
+
+function asObject(value: JsonValue): JsonValue | undefined {
+  return typeof value === 'object' ? value : undefined
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: answers are whatever was sent

@@ -31,6 +31,43 @@ async function refusedPdu(remote: RemoteRoom, ...events: Parameters<typeof deliv
   for (const { eventId } of events) assert.equal(await shown(remote, eventId), false)
 }
 
+describe('a PDU that two parsers could read differently', () => {
+  for (const [what, flaw] of [
+    ['repeated keys', '"content":{"body":"one","body":"two"}'],
+    ['half of a surrogate pair', '"content":{"body":"\\ud800"}'],
+    ['half of a surrogate pair at the beginning', '"content":{"\\udc00x":1}'],
+  ]) {
+    it(`with ${what} costs itself alone`, async () => {
+      const remote = await joinedRoom(scene)
+      const flawed = JSON.stringify(remote.event({ content: {} }).json).replace('"content":{}', flaw ?? '')
+      const event = remote.event({ content: { body: 'honest' } })
+      remote.add(event)
+      const body = `{"edus":[],"origin":"evil.example","origin_server_ts":1,"pdus":[${flawed},${JSON.stringify(event.json)}]}`
+      const { status, body: answer } = await scene.evil.request(
+        scene.hearth,
+        'PUT',
+        `/_matrix/federation/v1/send/flawed-${e(what ?? '')}`,
+        body,
+      )
+      assert.deepEqual([status, answer], [200, { pdus: { [event.eventId]: {} } }])
+      await arrives(scene.alice, remote.roomId, event.eventId)
+    })
+  }
+
+  it('costs itself alone in an answer too', async () => {
+    const remote = await joinedRoom(scene)
+    const missed = remote.send({ body: 'missed' })
+    const last = remote.send({ body: 'last' })
+    scene.evil.on('POST', `/v1/get_missing_events/${e(remote.roomId)}`, () => ({
+      status: 200,
+      body: `{"events":[{"type":"a","type":"b"},${JSON.stringify(missed.json)}]}`,
+    }))
+    await scene.evil.send(scene.hearth, [last.json])
+    await arrives(scene.alice, remote.roomId, last.eventId)
+    assert.ok(await shown(remote, missed.eventId))
+  })
+})
+
 describe('S5, S6: signatures', () => {
   it('an honest event is taken', async () => {
     const remote = await joinedRoom(scene)

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { MatrixError } from '#core/matrix-error.ts'
 import { type ParseOptions, parseJson } from './parse.ts'
-import { parseLongJson } from './parse-long.ts'
+import { parseLongJson, parseSparing } from './parse-long.ts'
 import type { JsonValue } from './value.ts'
 
 const OPTIONS: ParseOptions = { depthMax: 100, lossless: true }
@@ -99,6 +99,52 @@ describe('a long JSON text in slices', () => {
         }
       }),
       { numRuns: 20 },
+    )
+  })
+})
+
+describe('a text with a flawed entry in a list', () => {
+  const spare = (text: string, options = OPTIONS) => {
+    const slices = parseSparing(Buffer.from(text), options)
+    for (;;) {
+      const step = slices.next()
+      if (step.done) return step.value
+    }
+  }
+
+  it('has null in its place, and the text as most parsers read it', () => {
+    const { value, asMostRead } = spare('{ "pdus" : [{"a":1.0}, {"b":1,"b":2} ,["\\ud800"], 5], "n": {"c": 1e3} }')
+    assert.equal(JSON.stringify(value), '{"pdus":[{"a":1.0},null,null,5],"n":{"c":1e3}}')
+    assert.equal(JSON.stringify(asMostRead), '{"pdus":[{"a":1.0},{"b":2},["\\ud800"],5],"n":{"c":1e3}}')
+  })
+
+  it('loses one that nests too deep', () => {
+    const { value } = spare('{"pdus":[[[]],[[[]]]]}', { depthMax: 4, lossless: true })
+    assert.deepEqual(value, { pdus: [[[]], null] })
+  })
+
+  it('is refused for flaws elsewhere, and for what is no JSON', () => {
+    for (const text of ['{"a":1,"a":2}', '{"a":{"b":1,"b":2},"c":[]}', '[{"b":1,"b":2}]', '{"\\ud800":[]}']) {
+      assert.throws(() => spare(text), { errcode: 'M_BAD_JSON' }, text)
+    }
+    for (const text of ['{"a":[{"b":1,"b":2},x]}', '{"a":[{"b":1,"b":2},]}', '{"a":[{"b":1,"b":2}}', '']) {
+      assert.throws(() => spare(text), { errcode: 'M_NOT_JSON' }, text)
+    }
+    const large = `{"a":[{"b":1,"b":"${'x'.repeat(1_100_000)}"}]}`
+    assert.throws(() => spare(large), { errcode: 'M_BAD_JSON' })
+  })
+
+  it('without one is read as ever', () => {
+    fc.assert(
+      fc.property(fc.json(), (text) => {
+        const [atOnce, inSlices] = outcomes(text)
+        assert.equal(inSlices, atOnce)
+        if (atOnce === 'refused') return
+        const { value, asMostRead } = spare(text)
+        assert.equal(value, asMostRead)
+        assert.equal(JSON.stringify(value), atOnce)
+      }),
+      { numRuns: 50 },
     )
   })
 })

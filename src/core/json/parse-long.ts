@@ -1,6 +1,6 @@
 import { decodeJson, notJson, type ParseOptions, parseJson, parseJsonText } from '#core/json/parse.ts'
 import type { JsonObject, JsonValue } from '#core/json/value.ts'
-import { badJson } from '#core/matrix-error.ts'
+import { badJson, MatrixError } from '#core/matrix-error.ts'
 
 /** Bytes that are parsed at once, unless one part of the text is longer. */
 const SLICE_BYTES = 64 * 1024
@@ -46,6 +46,76 @@ export function* parseLongJson(bytes: Uint8Array, options: ParseOptions): Slices
   }
   // As JSON.parse makes it: `__proto__` is a key like others.
   return Object.fromEntries(object) as JsonObject
+}
+
+/** A text some of whose list entries other parsers could read differently. */
+export type SparedJson = {
+  /** `null` stands in the place of each such entry. */
+  readonly value: JsonValue
+  /** With such entries as most parsers read them: the last of equal keys counts, and halves of surrogate pairs stay. */
+  readonly asMostRead: JsonValue
+}
+
+/** Flawed entries above that size aren't read at all. */
+const FLAWED_BYTES_MAX = 1024 * 1024
+
+/**
+ * `parseLongJson` of a transaction or an answer, whose lists hold events of many servers: an entry that is JSON but has
+ * repeated keys, a lone surrogate or too much nesting costs itself alone.
+ *
+ * @throws MatrixError as `parseLongJson`, for what is wrong elsewhere
+ */
+export function* parseSparing(bytes: Uint8Array, options: ParseOptions): Slices<SparedJson> {
+  try {
+    const value = yield* parseLongJson(bytes, options)
+    return { value, asMostRead: value }
+  } catch (error) {
+    const members = isBadJson(error) ? yield* partsOf(bytes, BRACE_OPEN, BRACE_CLOSE, 0, bytes.length) : null
+    if (members === null) throw error
+    return yield* parseByEntry(bytes, members, { ...options, depthMax: options.depthMax - 1 })
+  }
+}
+
+const isBadJson = (error: unknown) => error instanceof MatrixError && error.errcode === 'M_BAD_JSON'
+
+function* parseByEntry(bytes: Uint8Array, members: Parts, options: ParseOptions): Slices<SparedJson> {
+  const spared = new Map<string, SparedJson>()
+  for (const { start, end } of members) {
+    const colon = keyEnd(bytes, start, end)
+    const key = colon === -1 ? null : parseJson(bytes.subarray(start, colon), options)
+    if (typeof key !== 'string') throw notJson('A member of an object has no key')
+    if (spared.has(key)) throw badJson('An object has the same key twice')
+    const entries = yield* partsOf(bytes, BRACKET_OPEN, BRACKET_CLOSE, colon + 1, end)
+    if (entries === null || entries.length === 0) {
+      const value = parseJson(bytes.subarray(colon + 1, end), options)
+      spared.set(key, { value, asMostRead: value })
+    } else spared.set(key, yield* spareEntries(bytes, entries, { ...options, depthMax: options.depthMax - 1 }))
+  }
+  const read = (which: keyof SparedJson) =>
+    Object.fromEntries([...spared].map(([key, member]) => [key, member[which]])) as JsonObject
+  return { value: read('value'), asMostRead: read('asMostRead') }
+}
+
+function* spareEntries(bytes: Uint8Array, entries: Parts, options: ParseOptions): Slices<SparedJson> {
+  const value: JsonValue[] = []
+  const asMostRead: JsonValue[] = []
+  let sliceEnd = 0
+  for (const { start, end } of entries) {
+    const entry = bytes.subarray(start, end)
+    try {
+      const read = parseJson(entry, options)
+      value.push(read)
+      asMostRead.push(read)
+    } catch (error) {
+      if (!isBadJson(error) || entry.length > FLAWED_BYTES_MAX) throw error
+      value.push(null)
+      asMostRead.push(JSON.parse(decodeJson(entry)) as JsonValue)
+    }
+    if (end < sliceEnd) continue
+    sliceEnd = end + SLICE_BYTES
+    yield
+  }
+  return { value, asMostRead }
 }
 
 function* parseMember(bytes: Uint8Array, start: number, end: number, options: ParseOptions): Slices<JsonValue> {

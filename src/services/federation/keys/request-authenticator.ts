@@ -3,8 +3,8 @@ import { ed25519VerifyAside } from '#core/crypto.ts'
 import { type KeyLookup, signatureChecks, verifyText } from '#core/event/sign.ts'
 import type { ServerName } from '#core/ids.ts'
 import { canonicalSlices } from '#core/json/canonical.ts'
-import { EVENT_DEPTH_MAX } from '#core/json/parse.ts'
-import { parseLongJson } from '#core/json/parse-long.ts'
+import { decodeJson, EVENT_DEPTH_MAX } from '#core/json/parse.ts'
+import { parseSparing, type SparedJson } from '#core/json/parse-long.ts'
 import type { JsonObject, JsonValue } from '#core/json/value.ts'
 import { MatrixError } from '#core/matrix-error.ts'
 import { parseXMatrix, requestText, type XMatrix } from '#core/x-matrix.ts'
@@ -17,6 +17,8 @@ import { inSlices } from '#store/time-slices.ts'
 const SHORT_TEXT_CHARACTERS = 256 * 1024
 /** Signatures looked at in one request: a server signs with each of its keys. */
 const HEADERS_MAX = 10
+
+const PARSING = { depthMax: EVENT_DEPTH_MAX, lossless: true } as const
 
 /** A request as it came. */
 export type IncomingRequest = {
@@ -68,21 +70,17 @@ export class RequestAuthenticator {
     // Many may ask at once; what they send takes a while to read and to check.
     const timeSlice = new TimeSlice()
     await timeSlice.yieldIfDue()
-    const content = await contentOf(request.body)
-    const signed = content === undefined ? null : await inSlices(canonicalSlices(content))
-    await timeSlice.yieldIfDue()
-    const text = requestText({
-      method: request.method,
-      uri: request.uri,
-      origin,
+    const { method, uri, body } = request
+    const content = body.length === 0 ? undefined : await inSlices(parseSparing(body, PARSING))
+    for await (const signed of signedForms(body, content)) {
+      await timeSlice.yieldIfDue()
       // The signature covers a destination even where the header has none.
-      destination: serverName,
-      content: signed,
-    })
-    const isValid = await isSigned(text, { [origin]: signatures }, origin, (keyId) => keys.get(keyId))
-    if (!isValid) throw unauthorized(`The request is not validly signed by ${origin}`)
-    backOff.reset(origin)
-    return { origin, content }
+      const text = requestText({ method, uri, origin, destination: serverName, content: signed })
+      if (!(await isSigned(text, { [origin]: signatures }, origin, (keyId) => keys.get(keyId)))) continue
+      backOff.reset(origin)
+      return { origin, content: content?.value }
+    }
+    throw unauthorized(`The request is not validly signed by ${origin}`)
   }
 
   #headers(values: readonly string[]): readonly [XMatrix, ...XMatrix[]] {
@@ -105,9 +103,22 @@ export class RequestAuthenticator {
   }
 }
 
-async function contentOf(body: Uint8Array): Promise<JsonValue | undefined> {
-  if (body.length === 0) return undefined
-  return inSlices(parseLongJson(body, { depthMax: EVENT_DEPTH_MAX, lossless: true }))
+/**
+ * The texts that a sender may have signed as its body, null for none. A body with events in it that canonical JSON can't
+ * hold has no canonical form: some write what most parsers read in it, others what they send.
+ */
+async function* signedForms(body: Uint8Array, content: SparedJson | undefined): AsyncGenerator<string | null> {
+  if (content === undefined) {
+    yield null
+    return
+  }
+  const isFlawed = content.value !== content.asMostRead
+  try {
+    yield await inSlices(canonicalSlices(content.asMostRead))
+  } catch (error) {
+    if (!isFlawed || !(error instanceof MatrixError)) throw error
+  }
+  if (isFlawed) yield decodeJson(body)
 }
 
 /** Long texts are checked on another thread. */

@@ -3,7 +3,7 @@ import type { Signer } from '#core/event/sign.ts'
 import type { ServerName } from '#core/ids.ts'
 import { canonicalJson } from '#core/json/canonical.ts'
 import { EVENT_DEPTH_MAX } from '#core/json/parse.ts'
-import { parseLongJson } from '#core/json/parse-long.ts'
+import { parseSparing } from '#core/json/parse-long.ts'
 import { isJsonObject, type JsonObject, type JsonValue, member } from '#core/json/value.ts'
 import { MatrixError } from '#core/matrix-error.ts'
 import { signRequest } from '#core/x-matrix.ts'
@@ -55,7 +55,7 @@ export type FederationFailure =
   | { readonly outcome: 'aborted' }
 
 export type FederationReply =
-  /** `json` keeps odd numbers as raw JSON. */
+  /** `json` keeps odd numbers as raw JSON, and has null for entries of its lists that canonical JSON can't hold. */
   | { readonly outcome: 'answered'; readonly status: number; readonly json: JsonValue; readonly bytes: Uint8Array }
   | FederationFailure
 
@@ -127,7 +127,7 @@ async function read(reply: WireReply, unread: boolean): Promise<FederationReply>
   const isSuccess = status >= 200 && status < 300
   if (isSuccess && unread) return { outcome: 'answered', status, json: null, bytes: body }
   try {
-    const json = await inSlices(parseLongJson(body, { depthMax: EVENT_DEPTH_MAX, lossless: true }))
+    const { value: json } = await inSlices(parseSparing(body, { depthMax: EVENT_DEPTH_MAX, lossless: true }))
     return isSuccess ? { outcome: 'answered', status, json, bytes: body } : refused(status, json)
   } catch (error) {
     if (!(error instanceof MatrixError)) throw error
