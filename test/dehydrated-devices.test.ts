@@ -94,6 +94,18 @@ describe('a dehydrated device', () => {
     assert.deepEqual(answer.device_keys[alice.userId].KEPT.signatures, (signed as JsonObject)['signatures'])
   })
 
+  it('keeps the numbers of its data and its messages letter for letter', async () => {
+    const [alice, bob] = [await newUser(), await newUser()]
+    const odd = '{"big":9007199254740993,"float":1.0}'
+    const put = JSON.stringify(kept(alice).body).replace(JSON.stringify(DATA), odd)
+    assert.equal((await call(alice, 'PUT', '', put)).status, 200)
+    assert.equal((await call(alice, 'GET')).text, `{"device_id":"KEPT","device_data":${odd}}`)
+    const body = `{"messages":{"${alice.userId}":{"KEPT":${odd}}}}`
+    assert.equal((await hearth.request('PUT', '/sendToDevice/m.test/odd', { token: bob.token, body })).status, 200)
+    const { text } = await call(alice, 'POST', '/KEPT/events', {})
+    assert.ok(text.includes(`"content":${odd}`), text)
+  })
+
   it('is refused without right keys, or under the id of something else', async () => {
     const alice = await newUser()
     const { body } = kept(alice)

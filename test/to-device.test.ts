@@ -63,6 +63,15 @@ describe('delivery', () => {
     assert.deepEqual((await sync(bob, start.next)).numbers, [3])
   })
 
+  it('keeps numbers letter for letter', async () => {
+    const [alice, bob] = [await newUser(), await newUser()]
+    const content = '{"big":9007199254740993,"float":1.0,"exponent":1e3}'
+    const body = `{"messages":{"${bob.userId}":{"*":${content}}}}`
+    assert.equal((await hearth.request('PUT', '/sendToDevice/m.test/odd', { token: alice.token, body })).status, 200)
+    const { text } = await hearth.request('GET', '/sync', { token: bob.token })
+    assert.ok(text.includes(`"content":${content}`), text)
+  })
+
   it('gives a long queue in parts, in order, and loses none of it', async () => {
     const [alice, bob] = [await newUser(), await newUser()]
     const count = 2 * TO_DEVICE_MESSAGES_MAX + 7

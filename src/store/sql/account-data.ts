@@ -1,5 +1,5 @@
 import type { RoomId } from '#core/ids.ts'
-import type { JsonObject } from '#core/json/value.ts'
+import { keptObject } from '#store/sql/kept-json.ts'
 import { logStore } from '#store/sql/log.ts'
 import { perConnection } from '#store/sql/per-connection.ts'
 import type { Sql } from '#store/sql/sql.ts'
@@ -12,7 +12,7 @@ function accountData(row: Row): AccountDataRow {
   return {
     roomId: row.room_id === '' ? null : (row.room_id as RoomId),
     type: row.type,
-    content: JSON.parse(row.content) as JsonObject,
+    content: keptObject(row.content),
     position: row.position,
   }
 }
@@ -41,7 +41,7 @@ export function accountDataStore(sql: Sql): AccountDataStore {
   return {
     async get(user, roomId, type) {
       const row = await one.get({ user, roomId: roomId ?? '', type })
-      return row === undefined ? null : (JSON.parse(row.content) as JsonObject)
+      return row === undefined ? null : keptObject(row.content)
     },
 
     async all(user) {

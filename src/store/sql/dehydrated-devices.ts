@@ -1,5 +1,5 @@
 import type { DeviceId } from '#core/ids.ts'
-import type { JsonObject } from '#core/json/value.ts'
+import { keptObject } from '#store/sql/kept-json.ts'
 import { perConnection } from '#store/sql/per-connection.ts'
 import type { Sql } from '#store/sql/sql.ts'
 import { storageUse } from '#store/sql/storage-use.ts'
@@ -25,12 +25,12 @@ export function dehydratedDeviceStore(sql: Sql): DehydratedDeviceStore {
     async get(user) {
       const row = await ofUser.get({ user })
       if (row === undefined) return null
-      return { deviceId: row.device_id as DeviceId, data: JSON.parse(row.data) as JsonObject }
+      return { deviceId: row.device_id as DeviceId, data: keptObject(row.data) }
     },
 
     async messages(user, deviceId, from, limit) {
       const rows = await messages.all({ user, deviceId, from, limit })
-      return rows.map(({ position, event }) => ({ position, event: JSON.parse(event) as JsonObject }))
+      return rows.map(({ position, event }) => ({ position, event: keptObject(event) }))
     },
 
     async put(user, { deviceId, data }) {

@@ -1,5 +1,4 @@
-import { EVENT_DEPTH_MAX, parseJsonText } from '#core/json/parse.ts'
-import type { JsonObject } from '#core/json/value.ts'
+import { keptObject } from '#store/sql/kept-json.ts'
 import { logStore } from '#store/sql/log.ts'
 import { perConnection } from '#store/sql/per-connection.ts'
 import { insertInto, RowBatch } from '#store/sql/row-batch.ts'
@@ -72,7 +71,7 @@ export function toDeviceStore(sql: Sql): ToDeviceStore {
   return {
     async waiting(user, deviceId, to, limit) {
       const rows = await waiting.all({ user, device: deviceId, to, limit })
-      return rows.map(({ position, event }) => ({ position, event: readEvent(event) }))
+      return rows.map(({ position, event }) => ({ position, event: keptObject(event) }))
     },
 
     async put(user, messages) {
@@ -125,9 +124,4 @@ export function toDeviceStore(sql: Sql): ToDeviceStore {
 /** No less than the trigger counts. */
 function messageBytes(deviceId: string, event: string): number {
   return 100 + Buffer.byteLength(deviceId) + Buffer.byteLength(event)
-}
-
-/** Numbers stay as they were sent. */
-function readEvent(text: string): JsonObject {
-  return parseJsonText(text, { depthMax: EVENT_DEPTH_MAX, lossless: true }) as JsonObject
 }

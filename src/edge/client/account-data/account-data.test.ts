@@ -44,6 +44,17 @@ describe('account data', () => {
       assert.deepEqual((await get(path)).body, {})
     })
 
+    it(`${where} keeps numbers letter for letter`, async () => {
+      const text = '{"big":9007199254740993,"float":1.0,"exponent":1e3,"zero":-0,"deep":[{"n":-12345678901234567890}]}'
+      const type = `org.example.numbers.${spec}`
+      assert.equal((await put(`${prefix}/${type}`, text)).status, 200)
+      assert.equal((await get(`${prefix}/${type}`)).text, text)
+      const { text: sync } = await hearth.request('GET', '/sync', { token: user.token })
+      const events = JSON.stringify({ type, content: 0 }).replace(':0', `:${text}`)
+      // Data of a room that the user isn't in is not shown there.
+      assert.equal(sync.includes(events), prefix === '/account_data')
+    })
+
     it(`${where} is private`, async () => {
       const path = `${prefix}/org.example.type`
       assertError(await put(path, {}, other.token), 403, 'M_FORBIDDEN')

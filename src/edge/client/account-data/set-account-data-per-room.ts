@@ -12,6 +12,7 @@ export default endpoint({
   rateLimit: 'other',
   params: { userId: tUserId, roomId: tRoomId, type: tEventType },
   body: tJsonObject,
+  numbers: 'lossless',
   async handle({ params, body, caller }, { accountData }) {
     assertOwn(caller, params.userId)
     await accountData.put(caller, params.roomId, params.type, body)

@@ -12,6 +12,7 @@ export default endpoint({
   rateLimit: 'other',
   params: { userId: tUserId, type: tEventType },
   body: tJsonObject,
+  numbers: 'lossless',
   async handle({ params, body, caller }, { accountData }) {
     assertOwn(caller, params.userId)
     await accountData.put(caller, null, params.type, body)

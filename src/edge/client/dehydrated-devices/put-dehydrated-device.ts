@@ -21,6 +21,7 @@ export default endpoint({
     one_time_keys: tKeys,
     fallback_keys: tKeys,
   }),
+  numbers: 'lossless',
   bodyBytesMax: KEYS_BODY_BYTES_MAX,
   async handle({ body, caller }, { dehydratedDevices }) {
     await dehydratedDevices.put(caller, {
