@@ -71,7 +71,10 @@ export async function eventsOfRoom(
     access,
     page.filter(({ position }) => position !== null && position > from),
   )
-  return { rows, to: page.length < ENTRIES_PER_ANSWER_MAX ? to : (page.at(-1)?.position ?? to) }
+  const reached = page.length < ENTRIES_PER_ANSWER_MAX ? to : (page.at(-1)?.position ?? to)
+  const late = await tx.events.lateRedactions(nid, from, Math.min(reached, access.until), ENTRIES_PER_ANSWER_MAX)
+  const isOld = ({ position }: EventRow) => position !== null && position <= from
+  return { rows: [...rows, ...(await readableEvents(tx, access, late.filter(isOld)))], to: reached }
 }
 
 /** Ephemeral events are named with their room here, since no section of the answer does. */

@@ -4,6 +4,7 @@ import type { RoomId, UserId } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
 import { receiptEvents } from '#services/receipts/receipt-events.ts'
 import { consistentTimeline } from '#services/sync/consistent-timeline.ts'
+import { withLateRedactions } from '#services/sync/late-redactions.ts'
 import { stateUpdates } from '#services/sync/room-state.ts'
 import { roomSummary } from '#services/sync/room-summary.ts'
 import type { MemberMemory } from '#services/sync/sent-members.ts'
@@ -33,7 +34,7 @@ export async function joinedRoom(answer: SyncAnswer, room: RoomView): Promise<Jo
   const from = room.isNew && !room.isRejoin ? null : answer.from
   const timeSlice = new TimeSlice()
   const end = await tx.state.at(room.roomNid, to)
-  const slice = await settled(answer, await sliceOf(answer, room, from, to), end)
+  const slice = await newsOf(answer, room, from, to, end)
   await timeSlice.yieldIfDue()
   const base = room.isNew || request.fullState ? (0 as StateId) : await tx.state.at(room.roomNid, answer.from)
   const summary = room.isNew || base !== end ? await roomSummary(tx, room.roomNid, request.viewer.userNid) : null
@@ -80,7 +81,7 @@ export async function leftRoom(answer: SyncAnswer, room: RoomView, leave: EventR
   const leftAt = Math.min(isByFork ? since : (leave.position ?? answer.to), answer.to)
   const end = isByFork ? await tx.state.at(room.roomNid, leftAt) : leave.stateAfter
   const from = room.isNew && !room.isRejoin ? null : answer.from
-  const inside = await settled(answer, await sliceOf(answer, room, from, leftAt), end)
+  const inside = await newsOf(answer, room, from, leftAt, end)
   const slice = isByFork ? inside : withOwnLeaving(inside, leave, request.filter.room.timeline, room)
   // An uninvited or refused guest never saw the room's state: their own membership is all there is to tell.
   const wasInside = await answer.wasJoinedBefore(room.roomNid, leave)
@@ -109,8 +110,14 @@ async function isOfThePast({ tx, request, from }: SyncAnswer, room: RoomView, me
   return (await tx.memberships.stripped(request.viewer.userNid, room.roomNid)) === null
 }
 
-function sliceOf(answer: SyncAnswer, room: RoomView, from: number | null, to: number): Promise<Slice> {
-  return timelineSlice(answer.tx, {
+async function newsOf(
+  answer: SyncAnswer,
+  room: RoomView,
+  from: number | null,
+  to: number,
+  end: StateId,
+): Promise<Slice> {
+  const request = {
     roomNid: room.roomNid,
     roomId: room.roomId,
     reader: answer.request.viewer,
@@ -118,7 +125,9 @@ function sliceOf(answer: SyncAnswer, room: RoomView, from: number | null, to: nu
     from,
     to,
     ignored: answer.ignored,
-  })
+  }
+  const slice = await settled(answer, await timelineSlice(answer.tx, request), end)
+  return withLateRedactions(answer.tx, request, slice)
 }
 
 /** With `state_after` clients take no state from the timeline. */

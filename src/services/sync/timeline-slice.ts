@@ -89,7 +89,8 @@ function newerThan(page: readonly EventRow[], from: number | null) {
   return { fresh: page.slice(0, end), reachedFrom: true, gap: page[end]?.position === null }
 }
 
-function isWanted(row: EventRow, { roomId, filter, ignored }: SliceRequest): boolean {
+/** Whether the filter and the reader's ignored users let an event pass. */
+export function isWanted(row: EventRow, { roomId, filter, ignored }: SliceRequest): boolean {
   if (row.event.stateKey === null && ignored.has(row.event.sender)) return false
   return roomEventPasses(filter, roomId, row.event)
 }

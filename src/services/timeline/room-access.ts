@@ -64,6 +64,7 @@ export async function readableEvents(tx: ReadTx, access: RoomAccess, rows: reado
       row.rank !== null &&
       !row.rejected &&
       !row.softFailed &&
+      !row.unapplied &&
       (row.position ?? 0) <= access.until,
   )
   return visibleEvents(tx, inTime, access.reader)

@@ -73,6 +73,11 @@ export const GAP = insertInto('backward_extremities', {
   cited_by: 'integer',
 })
 export const PENDING_REDACTION = insertInto('pending_redactions', { target_id: 'text', event_nid: 'integer' })
+export const LATE_REDACTION = insertInto('late_redactions', {
+  room_nid: 'integer',
+  position: 'integer',
+  event_nid: 'integer',
+})
 
 export const RELATION = insertInto('relations', {
   parent_id: 'text',

@@ -5,19 +5,19 @@ import { unpackReferences } from '#store/sql/event-references.ts'
 import { logKindNumber } from '#store/sql/log.ts'
 import { perConnection } from '#store/sql/per-connection.ts'
 import type { Sql } from '#store/sql/sql.ts'
-import { EVENT_COLUMNS, EVENT_FLAGS, HIDDEN_FLAGS, storedEvents } from '#store/sql/stored-events.ts'
+import { EVENT_COLUMNS, EVENT_FLAGS, REFUSED_FLAGS, storedEvents } from '#store/sql/stored-events.ts'
 import type { EventNid, EventReader } from '#store/types/events.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
 
 type EventGraph = Pick<
   EventReader,
-  'known' | 'authOf' | 'prevOf' | 'receivedBetween' | 'localEventsBetween' | 'pendingRedactions'
+  'known' | 'authOf' | 'prevOf' | 'receivedBetween' | 'localEventsBetween' | 'pendingRedactions' | 'lateRedactions'
 >
 
 /** What federation asks of events besides their content: whether they are known, what they cite, what came when. */
 export function eventGraphReader(sql: Sql): EventGraph {
   const stored = perConnection(sql, storedEvents)
-  const isLocalAndShown = template<boolean>`(events.flags & ${template.lit(HIDDEN_FLAGS | EVENT_FLAGS.local)}) = ${template.lit(EVENT_FLAGS.local)}`
+  const isLocalAndAccepted = template<boolean>`(events.flags & ${template.lit(REFUSED_FLAGS | EVENT_FLAGS.local)}) = ${template.lit(EVENT_FLAGS.local)}`
   const known = sql.prepare((db, p: { ids: string }) =>
     db
       .selectFrom('events')
@@ -50,7 +50,7 @@ export function eventGraphReader(sql: Sql): EventGraph {
       .where('log.position', '>', p.from)
       .where('log.position', '<=', p.to)
       .where('log.kind', '=', p.kind)
-      .where(isLocalAndShown)
+      .where(isLocalAndAccepted)
       .orderBy('log.position')
       .limit(p.limit),
   )
@@ -60,6 +60,18 @@ export function eventGraphReader(sql: Sql): EventGraph {
       .select(['target_id', 'event_nid'])
       .where('target_id', 'in', sql.texts(p.ids))
       .orderBy('event_nid'),
+  )
+
+  const late = sql.prepare((db, p: { room: number; from: number; to: number; limit: number }) =>
+    db
+      .selectFrom('late_redactions')
+      .innerJoin('events', 'events.nid', 'late_redactions.event_nid')
+      .select(EVENT_COLUMNS)
+      .where('late_redactions.room_nid', '=', p.room)
+      .where('late_redactions.position', '>', p.from)
+      .where('late_redactions.position', '<=', p.to)
+      .orderBy('late_redactions.position', 'desc')
+      .limit(p.limit),
   )
 
   return {
@@ -101,6 +113,10 @@ export function eventGraphReader(sql: Sql): EventGraph {
     async localEventsBetween(from, to, limit) {
       const kind = logKindNumber('event')
       return stored.rows(await localEvents.all({ from, to, limit, kind }))
+    },
+
+    async lateRedactions(room, from, to, limit) {
+      return (await stored.rows(await late.all({ room, from, to, limit }))).toReversed()
     },
 
     async pendingRedactions(eventIds) {

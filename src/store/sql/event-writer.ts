@@ -97,8 +97,8 @@ export class EventWriter {
     if (placed.verdict === 'accepted') batch.add(rows.NO_REJECTION, nid)
   }
 
-  #flags({ event, verdict }: { readonly event: Event; readonly verdict: NewEvent['verdict'] }): number {
+  #flags({ event, verdict, unapplied = false }: Pick<NewEvent, 'event' | 'verdict' | 'unapplied'>): number {
     const local = serverOf(event.sender) === this.#sql.serverName ? EVENT_FLAGS.local : 0
-    return VERDICT_FLAGS[verdict] | local
+    return VERDICT_FLAGS[verdict] | local | (unapplied ? EVENT_FLAGS.unapplied : 0)
   }
 }

@@ -1,5 +1,6 @@
 import type { Event } from '#core/event/event.ts'
 import * as rows from '#store/sql/append-rows.ts'
+import { logKindNumber } from '#store/sql/log.ts'
 import { perConnection } from '#store/sql/per-connection.ts'
 import { RelationWriter } from '#store/sql/relation-writer.ts'
 import { RowBatch } from '#store/sql/row-batch.ts'
@@ -8,7 +9,8 @@ import { stateTree } from '#store/sql/state.ts'
 import { type StateKeys, stateKeys } from '#store/sql/state-keys.ts'
 import {
   EVENT_COLUMNS,
-  HIDDEN_FLAGS,
+  EVENT_FLAGS,
+  REFUSED_FLAGS,
   type StoredEvents,
   storedEvents,
   VERDICT_FLAGS,
@@ -17,7 +19,8 @@ import type { StateTree } from '#store/state-tree/state-tree.ts'
 import type { EventNid, EventRow, NewEvent } from '#store/types/events.ts'
 import type { StateId } from '#store/types/state.ts'
 
-const REEVALUATED = `UPDATE events SET flags = (flags & ~${HIDDEN_FLAGS}) | ?, state_before = ?, state_after = ? WHERE nid = ?`
+const REEVALUATED = `UPDATE events SET flags = (flags & ~${REFUSED_FLAGS}) | ?, state_before = ?, state_after = ? WHERE nid = ?`
+const APPLIED = `UPDATE events SET flags = flags & ~${EVENT_FLAGS.unapplied} WHERE nid = ?`
 
 /** Changes what is stored of events later: see EventStore.reevaluate and EventStore.redact. */
 export class Reevaluation {
@@ -54,7 +57,7 @@ export class Reevaluation {
     const batch = new RowBatch()
     if (verdict !== 'accepted' && reason !== undefined) batch.add(rows.REJECTION, nid, reason)
     const wasShown = !row.rejected && !row.softFailed
-    if (row.rank !== null && wasShown !== (verdict === 'accepted')) {
+    if (row.rank !== null && !row.unapplied && wasShown !== (verdict === 'accepted')) {
       if (wasShown) this.#relations.unrelate(row, batch)
       else await this.#relations.relate(row.roomNid, row, new Map(), batch)
     }
@@ -64,8 +67,21 @@ export class Reevaluation {
   async redact(by: EventNid, target: EventNid, redacted: Event): Promise<void> {
     const batch = new RowBatch()
     await this.#relations.redact(by, target, redacted, batch)
+    await this.#reveal(by, batch)
     await batch.write(this.#sql)
     await this.#sql.run('DELETE FROM pending_redactions WHERE target_id = ?', [redacted.eventId])
+  }
+
+  /** Shows clients a redaction that didn't apply so far. One of a room's history is no news. */
+  async #reveal(redaction: EventNid, batch: RowBatch): Promise<void> {
+    const row = await this.#row(redaction)
+    if (!row.unapplied) return
+    await this.#sql.run(APPLIED, [redaction])
+    await this.#relations.relate(row.roomNid, row, new Map(), batch)
+    if (row.position === null) return
+    const position = await this.#sql.nextPosition()
+    batch.add(rows.LOG_ROW, position, logKindNumber('event'), row.roomNid, null)
+    batch.add(rows.LATE_REDACTION, row.roomNid, position, redaction)
   }
 
   /** Outliers have no state. */

@@ -1,7 +1,6 @@
 import type { Event } from '#core/event/event.ts'
 import type { EventId } from '#core/ids.ts'
 import * as rows from '#store/sql/append-rows.ts'
-import { type Citations, citations } from '#store/sql/citations.ts'
 import { perConnection } from '#store/sql/per-connection.ts'
 import { redactedIdOf, relationOf, THREAD } from '#store/sql/relation.ts'
 import type { RowBatch } from '#store/sql/row-batch.ts'
@@ -14,13 +13,11 @@ import type { RoomNid } from '#store/types/rooms.ts'
 /** Carries relations and redactions of an append into the index of relations and threads. */
 export class RelationWriter {
   readonly #stored: StoredEvents
-  readonly #citations: Citations
   readonly #rootOf
   readonly #event
 
   constructor(sql: Sql) {
     this.#stored = perConnection(sql, storedEvents)
-    this.#citations = perConnection(sql, citations)
     this.#rootOf = sql.prepare((db, p: { id: string; room: number }) =>
       db
         .selectFrom('events')
@@ -38,12 +35,14 @@ export class RelationWriter {
     const accepted = placed.filter(({ verdict }) => verdict === 'accepted')
     const roots = new Map<EventId, EventId>()
     const redactions = new Map<EventNid, TimelineEvent>()
-    const own = new Set(placed.map(({ event }) => event.eventId))
     for (const event of accepted) {
-      await this.relate(room, event, roots, batch)
       const redactedId = redactedIdOf(event.event)
+      if (event.unapplied === true) {
+        if (redactedId !== null) batch.add(rows.PENDING_REDACTION, redactedId, event.nid)
+        continue
+      }
+      await this.relate(room, event, roots, batch)
       if (event.redaction !== undefined) redactions.set(event.redaction.target, event)
-      else if (redactedId !== null && !own.has(redactedId)) await this.#await(redactedId, event.nid, batch)
     }
     for (const { nid, redaction } of redactions.values()) {
       await this.redact(nid, redaction!.target, redaction!.redacted, batch)
@@ -89,11 +88,5 @@ export class RelationWriter {
 
   async #threadOf(room: RoomNid, id: EventId): Promise<EventId | undefined> {
     return (await this.#rootOf.get({ id, room }))?.root_id as EventId | undefined
-  }
-
-  /** A redaction of what isn't known here waits for it. */
-  async #await(target: EventId, redaction: EventNid, batch: RowBatch): Promise<void> {
-    const stored = await this.#citations.stored([target])
-    if (!stored.has(target)) batch.add(rows.PENDING_REDACTION, target, redaction)
   }
 }

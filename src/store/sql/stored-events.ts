@@ -20,7 +20,14 @@ import type { StateId } from '#store/types/state.ts'
 import type { UserNid } from '#store/types/users.ts'
 
 /** Bits of `events.flags`. */
-export const EVENT_FLAGS = { rejected: 1, softFailed: 2, /** Its sender is a user of this server. */ local: 4 }
+export const EVENT_FLAGS = {
+  rejected: 1,
+  softFailed: 2,
+  /** Its sender is a user of this server. */
+  local: 4,
+  /** A redaction that doesn't apply. */
+  unapplied: 8,
+}
 /** The bits of a verdict. */
 export const VERDICT_FLAGS: Readonly<Record<NewEvent['verdict'], number>> = {
   accepted: 0,
@@ -28,8 +35,10 @@ export const VERDICT_FLAGS: Readonly<Record<NewEvent['verdict'], number>> = {
   rejected: EVENT_FLAGS.rejected,
 }
 
-/** Events with any of these are shown to nobody. */
-export const HIDDEN_FLAGS = EVENT_FLAGS.rejected | EVENT_FLAGS.softFailed
+/** Events with any of these take no part in the room. */
+export const REFUSED_FLAGS = EVENT_FLAGS.rejected | EVENT_FLAGS.softFailed
+/** Events with any of these are shown to no client. */
+export const HIDDEN_FLAGS = REFUSED_FLAGS | EVENT_FLAGS.unapplied
 
 /** What is read of each event: all but its JSON, which the cache often has. */
 export const EVENT_COLUMNS = [
@@ -152,6 +161,7 @@ function eventRow(row: EventColumns, event: Event): EventRow {
     generation: row.generation,
     rejected: (row.flags & EVENT_FLAGS.rejected) !== 0,
     softFailed: (row.flags & EVENT_FLAGS.softFailed) !== 0,
+    unapplied: (row.flags & EVENT_FLAGS.unapplied) !== 0,
     redactedBy: row.redacted_by as EventNid | null,
   }
 }

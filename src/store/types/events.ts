@@ -25,6 +25,8 @@ export type EventRow = {
   readonly generation: number
   readonly rejected: boolean
   readonly softFailed: boolean
+  /** See `NewEvent.unapplied`. */
+  readonly unapplied: boolean
   /** The redaction that was applied. */
   readonly redactedBy: EventNid | null
 }
@@ -49,6 +51,11 @@ export type NewEvent = {
   readonly transaction?: TransactionKey
   /** Redaction that takes effect at once: the target's stored event is replaced by this redacted copy. */
   readonly redaction?: { readonly target: EventNid; readonly redacted: Event }
+  /**
+   * A redaction that doesn't apply: what it redacts isn't here, or is not for it to redact. It is part of the room, and
+   * hidden from clients until `EventStore.redact` applies it.
+   */
+  readonly unapplied?: boolean
 }
 
 /**
@@ -117,7 +124,7 @@ export type History = {
    */
   readonly beforeRank: number
   /** Oldest first. Those that have a place in the timeline already are left as they are. */
-  readonly events: readonly (Pick<NewEvent, 'event' | 'verdict' | 'reason' | 'redaction'> & {
+  readonly events: readonly (Pick<NewEvent, 'event' | 'verdict' | 'reason' | 'redaction' | 'unapplied'> & {
     readonly stateBefore: StateId
   })[]
 }
@@ -148,7 +155,7 @@ export interface EventReader {
   /** In the order asked; absent ones are left out. */
   byIds(eventIds: readonly EventId[]): Promise<EventRow[]>
   byNids(nids: readonly EventNid[]): Promise<Map<EventNid, EventRow>>
-  /** Timeline events in the asked direction's order, with rejected and soft-failed ones left out. */
+  /** Timeline events in the asked direction's order, without those that clients don't see: refused ones, and redactions that don't apply. */
   timeline(range: TimelineRange): Promise<EventRow[]>
   /** The greatest rank with position ≤ `position`; 0 before the first. Translates a sync token to a rank. */
   rankAt(room: RoomNid, position: number): Promise<number>
@@ -183,8 +190,13 @@ export interface EventReader {
    * most `limit` of them.
    */
   localEventsBetween(from: number, to: number, limit: number): Promise<EventRow[]>
-  /** Accepted redactions that came before the events that they redact, by the ids of those; to be judged when these come. */
+  /** Accepted redactions that didn't apply when they came, by the ids of what they redact; to be judged when that comes. */
   pendingRedactions(eventIds: readonly EventId[]): Promise<Map<EventId, EventNid[]>>
+  /**
+   * Redactions that came live to the room and began to apply later, with `from < position ≤ to` of when they did. At most
+   * `limit`, the newest ones, in that order.
+   */
+  lateRedactions(room: RoomNid, from: number, to: number, limit: number): Promise<EventRow[]>
   sendersOf(nids: readonly EventNid[]): Promise<Map<EventNid, UserId>>
 }
 
@@ -213,7 +225,10 @@ export interface EventStore extends EventReader {
    * `Append.currentState`).
    */
   reevaluate(nid: EventNid, verdict: NewEvent['verdict'], reason?: string, stateBefore?: StateId): Promise<void>
-  /** Applies a redaction later than its own append: the stored event is replaced by the redacted copy. */
+  /**
+   * Applies a redaction later than its own append: the stored event is replaced by the redacted copy. A redaction that
+   * clients weren't shown for lack of it is news to them now: it gets an entry in the log.
+   */
   redact(by: EventNid, target: EventNid, redacted: Event): Promise<void>
   /** Forgets the transaction ids of events sent before a time (ms since the epoch); returns how many. */
   forgetTransactions(before: number): Promise<number>

@@ -37,6 +37,7 @@ forEachDatabase('append', (test) => {
           generation: 1,
           rejected: false,
           softFailed: false,
+          unapplied: false,
           redactedBy: null,
         })
         assert.deepEqual((await tx.events.byNids([second!.nid])).get(second!.nid), row)

@@ -70,27 +70,71 @@ forEachDatabase('events judged again', (test) => {
     await assert.rejects(room.append(store, [room.event()]), { name: 'StaleHeadError' })
   })
 
-  test('a redaction waits for what it redacts', async (open) => {
+  test('a redaction waits for what it redacts, and is shown with it', async (open) => {
     const store = await open()
     const room = await RoomFixture.create(store)
     const create = room.state('m.room.create', '')
     const target = room.event({ content: { body: 'secret' } })
-    const redaction = room.event({ type: 'm.room.redaction', content: { redacts: target.eventId }, prev: [create] })
-    const { events } = await room.append(store, [create, redaction])
+    const relatesTo = { rel_type: 'm.reference', event_id: create.eventId }
+    const content = { redacts: target.eventId, 'm.relates_to': relatesTo }
+    const redaction = room.event({ type: 'm.room.redaction', content, prev: [create] })
+    const { events } = await room.append(store, [create, { event: redaction, unapplied: true }])
     const by = events[1]!.nid
-    const pending = () => store.read((tx) => tx.events.pendingRedactions([target.eventId, create.eventId]))
-    assert.deepEqual(await pending(), new Map([[target.eventId, [by]]]))
+    const since = store.position()
+    const seen = () =>
+      store.read(async (tx) => {
+        const ids = (rows: readonly { event: Event }[]) => rows.map(({ event }) => event.eventId)
+        return {
+          pending: await tx.events.pendingRedactions([target.eventId, create.eventId]),
+          timeline: ids(await tx.events.timeline({ room: room.nid, direction: 'forwards', limit: 10 })),
+          late: ids(await tx.events.lateRedactions(room.nid, since, store.position(), 10)),
+          relations: (await tx.events.relations(room.nid, create.eventId)).length,
+          unapplied: (await tx.events.byId(redaction.eventId))?.unapplied,
+        }
+      })
+    assert.deepEqual(await seen(), {
+      pending: new Map([[target.eventId, [by]]]),
+      timeline: [create.eventId],
+      late: [],
+      relations: 0,
+      unapplied: true,
+    })
+    // Other servers get it all the same.
+    const received = await store.read((tx) => tx.events.localEventsBetween(0, since, 10))
+    assert.ok(received.some(({ nid }) => nid === by))
     const appended = await room.append(store, [target])
-    const redacted = redactedCopy(target, room)
-    await store.write((tx) => tx.events.redact(by, appended.events[0]!.nid, redacted))
-    assert.deepEqual(await pending(), new Map())
-    const odd = ['$\0:x', '$\ud800:x', `$${'x'.repeat(300)}:x`, '']
-    await room.append(
-      store,
-      odd.map((redacts) => room.event({ type: 'm.room.redaction', content: { redacts } })),
+    await store.write((tx) => tx.events.redact(by, appended.events[0]!.nid, redactedCopy(target, room)))
+    assert.deepEqual(await seen(), {
+      pending: new Map(),
+      timeline: [create.eventId, redaction.eventId, target.eventId],
+      late: [redaction.eventId],
+      relations: 1,
+      unapplied: false,
+    })
+    const log = await store.read((tx) => tx.log.between(since, store.position(), 10))
+    assert.deepEqual(
+      log.map(({ kind, roomNid }) => [kind, roomNid]),
+      [
+        ['event', room.nid],
+        ['event', room.nid],
+      ],
     )
     const row = await store.read((tx) => tx.events.byId(target.eventId))
     assert.deepEqual([row?.redactedBy, row?.event.content], [by, {}])
+  })
+
+  test('a redaction may name anything', async (open) => {
+    const store = await open()
+    const room = await RoomFixture.create(store)
+    const odd = ['$\0:x', '$\ud800:x', `$${'x'.repeat(300)}:x`, '']
+    const { events } = await room.append(store, [
+      room.state('m.room.create', ''),
+      ...odd.map((redacts) => ({
+        event: room.event({ type: 'm.room.redaction', content: { redacts } }),
+        unapplied: true,
+      })),
+    ])
+    assert.equal(events.length, odd.length + 1)
   })
 })
 

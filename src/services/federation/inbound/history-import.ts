@@ -6,7 +6,7 @@ import type { Gatherer } from '#services/federation/inbound/gatherer.ts'
 import type { InboundCounters } from '#services/federation/inbound/inbound-counters.ts'
 import { type InboundRoom, inboundRoom } from '#services/federation/inbound/inbound-room.ts'
 import type { PduReader } from '#services/federation/inbound/pdu-reader.ts'
-import { redactByEarlier, redactedCopy, redacts } from '#services/rooms/pipeline/apply-redaction.ts'
+import { effectOf, redactByEarlier, redactionTarget } from '#services/rooms/pipeline/apply-redaction.ts'
 import { forgetEdges } from '#services/rooms/pipeline/auth-graph.ts'
 import { checkAuthEvents } from '#services/rooms/pipeline/check-auth-events.ts'
 import { checkState } from '#services/rooms/pipeline/check-state.ts'
@@ -131,14 +131,8 @@ export class HistoryImport {
     }
     const stateAfter = await this.#stateAfter(room, event, before)
     batch.set(event.eventId, { event, isRejected: false, stateAfter })
-    const target = event.redacts === null ? null : await store.read((tx) => tx.events.byId(event.redacts as EventId))
-    const isRedaction = target !== null && target.redactedBy === null && redacts(event, target.event, lookup)
-    return {
-      event,
-      verdict: 'accepted',
-      stateBefore: before,
-      ...(isRedaction ? { redaction: { target: target.nid, redacted: redactedCopy(target.event) } } : {}),
-    }
+    const target = await store.read((tx) => redactionTarget(tx, event))
+    return { event, verdict: 'accepted', stateBefore: before, ...effectOf(event, target, lookup) }
   }
 
   async #auth(room: InboundRoom, event: Event, batch: Batch, via: ServerName, budget: { authRequests: number }) {

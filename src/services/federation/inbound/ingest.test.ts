@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import type { Event } from '#core/event/event.ts'
-import type { EventId, UserId } from '#core/ids.ts'
+import type { UserId } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
 import {
   ALICE,
@@ -253,59 +253,6 @@ describe('forks', () => {
     for (const event of branches) assert.equal(await stateId(room, event.type), event.eventId)
     const dummy = (await fixture.rooms.timeline(room.roomId)).filter(({ type }) => type === 'org.matrix.dummy_event')
     assert.ok(dummy.length > 0 && dummy.every(({ sender }) => sender === ALICE))
-  })
-})
-
-describe('redactions', () => {
-  const redact = (room: RemoteRoom, target: EventId, sender = REMY, signer = signerOf(THERE)) =>
-    room.add(
-      room.event({
-        type: 'm.room.redaction',
-        sender,
-        signer,
-        content: room.rules.redactsInContent ? { redacts: target } : {},
-        json: room.rules.redactsInContent ? {} : { redacts: target },
-      }),
-    )
-
-  for (const version of ['1', '3', '10', '11', '12']) {
-    it(`S16: apply whether they come after or before what they redact (version ${version})`, async () => {
-      const room = await fixture.joinedRoom(version)
-      const first = room.send({ body: 'secret 1' })
-      const second = room.send({ body: 'secret 2' })
-      const byFirst = redact(room, first.eventId)
-      await fixture.push(first, second, byFirst)
-      assert.deepEqual((await row(first))?.event.content, {})
-      const late = room.event({ content: { body: 'secret 3' } })
-      await fixture.push(redact(room, late.eventId))
-      await fixture.push(late)
-      assert.deepEqual((await row(late))?.event.content, {})
-      assert.deepEqual((await row(second))?.event.content, { body: 'secret 2' })
-    })
-  }
-
-  it('S16: of others need the redact level, or the server of the sender', async () => {
-    const room = await fixture.joinedRoom()
-    const bob = '@bob:other.test' as UserId
-    const carol = '@carol:other.test' as UserId
-    for (const user of [bob, carol]) await fixture.push(room.member(user, 'join', user, signerOf('other.test')))
-    const ofRemy = room.send({ body: 'of remy' })
-    const ofCarol = room.send({ body: 'of carol' }, carol, signerOf('other.test'))
-    await fixture.push(ofRemy, ofCarol)
-    const without = redact(room, ofRemy.eventId, bob, signerOf('other.test'))
-    const sameServer = redact(room, ofCarol.eventId, bob, signerOf('other.test'))
-    await fixture.push(without, sameServer)
-    assert.deepEqual((await row(ofRemy))?.event.content, { body: 'of remy' })
-    assert.deepEqual((await row(ofCarol))?.event.content, {})
-    assert.equal(await outcomeOf(without), 'accepted')
-  })
-
-  it('S16: of events of another room do nothing', async () => {
-    const room = await fixture.joinedRoom()
-    const other = await fixture.joinedRoom()
-    const target = other.send({ body: 'stays' })
-    await fixture.push(target, redact(room, target.eventId))
-    assert.deepEqual((await row(target))?.event.content, { body: 'stays' })
   })
 })
 

@@ -6,8 +6,8 @@ import { viewEvent } from '#core/event/parse-event.ts'
 import { redactJson } from '#core/event/redact.ts'
 import { serverOf } from '#core/ids.ts'
 import { readAuthState } from '#services/rooms/pipeline/received-state.ts'
-import type { Tx } from '#store/store.ts'
-import type { EventNid } from '#store/types/events.ts'
+import type { ReadTx, Tx } from '#store/store.ts'
+import type { EventNid, EventRow, NewEvent } from '#store/types/events.ts'
 
 /**
  * Whether a redaction that the authorisation rules let pass applies to an event of the same room: "the power level of
@@ -23,9 +23,27 @@ export function redacts(redaction: Event, target: Event, before: StateLookup): b
   return levels.userLevel(redaction.sender) >= levels.redact
 }
 
+/** What a redaction does when it comes, which may be nothing. `target` is what is known of the event that it names. */
+export function effectOf(
+  redaction: Event,
+  target: EventRow | null,
+  before: StateLookup,
+): Pick<NewEvent, 'redaction' | 'unapplied'> {
+  if (redaction.type !== 'm.room.redaction') return {}
+  // "they should not be sent to clients until both the redaction and original event have been received, and are valid"
+  if (target === null || target.rejected || !redacts(redaction, target.event, before)) return { unapplied: true }
+  if (target.redactedBy !== null) return {}
+  return { redaction: { target: target.nid, redacted: redactedCopy(target.event) } }
+}
+
 /** What a redaction leaves of an event. */
 export function redactedCopy(event: Event): Event {
   return viewEvent(redactJson(event.json, event.rules), event.rules, event.eventId)
+}
+
+/** The event that a redaction names, where it is known. */
+export async function redactionTarget(tx: ReadTx, { redacts: target }: Event): Promise<EventRow | null> {
+  return target === null ? null : tx.events.byId(target)
 }
 
 /** Applies a redaction that came before what it redacts: it takes effect once both are known. */

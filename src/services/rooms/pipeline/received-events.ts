@@ -3,7 +3,7 @@ import type { Event } from '#core/event/event.ts'
 import { requiredSignatures } from '#core/event/sign.ts'
 import { createEventIdOf, type EventId, type RoomId } from '#core/ids.ts'
 import { limitExceeded } from '#services/rate-limits/rate-limiter.ts'
-import { redactByEarlier, redactedCopy, redacts } from '#services/rooms/pipeline/apply-redaction.ts'
+import { effectOf, redactByEarlier, redactionTarget } from '#services/rooms/pipeline/apply-redaction.ts'
 import { forgetEdges } from '#services/rooms/pipeline/auth-graph.ts'
 import { checkAuthEvents } from '#services/rooms/pipeline/check-auth-events.ts'
 import { checkState } from '#services/rooms/pipeline/check-state.ts'
@@ -121,13 +121,12 @@ export class ReceivedEvents {
           : checkState(event, filledUp(lookup, authEvents))
     }
     if (verdict.outcome !== 'accept') return this.#refuse(cited, received, before, verdict)
-    const redaction =
-      event.redacts === null ? null : await this.#store.read((tx) => redactionBy(tx, event, room, lookup))
+    const target = await this.#store.read((tx) => redactionTarget(tx, event))
     await this.#commit(cited, received, {
       event,
       verdict: 'accepted',
       stateBefore: before,
-      ...(redaction === null ? {} : { redaction }),
+      ...effectOf(event, target, lookup),
     })
     if (cited.known?.rejected === true) this.#onUnrejected()
     return verdict
@@ -147,6 +146,7 @@ export class ReceivedEvents {
       verdict: outcome === 'reject' ? 'rejected' : 'soft-failed',
       reason: `${rule}: ${reason}`,
       stateBefore: before,
+      ...effectOf(received.event, null, () => undefined),
     })
     return verdict
   }
@@ -255,17 +255,4 @@ function findObstacle({ event, told }: ReceivedEvent, cited: Cited): Judgement |
 
 function drop(rule: string, reason: string): Judgement {
   return { outcome: 'drop', rule, reason }
-}
-
-/** What an accepted redaction does at once; null where what it redacts isn't here, or not for it to redact. */
-async function redactionBy(
-  tx: ReadTx,
-  event: Event,
-  room: RoomRow,
-  before: Parameters<typeof redacts>[2],
-): Promise<NonNullable<NewEvent['redaction']> | null> {
-  const target = event.redacts === null ? null : await tx.events.byId(event.redacts)
-  if (target === null || target.roomNid !== room.nid || target.rejected || target.redactedBy !== null) return null
-  if (!redacts(event, target.event, before)) return null
-  return { target: target.nid, redacted: redactedCopy(target.event) }
 }

@@ -28,6 +28,8 @@ export type NewOwnEvent = {
   readonly originServerTs?: number
   readonly transaction?: TransactionKey | undefined
   readonly redaction?: NonNullable<NewEvent['redaction']> | undefined
+  /** See `NewEvent.unapplied`. */
+  readonly unapplied?: boolean
 }
 
 export type DraftDeps = {
@@ -182,7 +184,7 @@ export class RoomDraft {
     if (verdict.outcome === 'reject') throw new RefusedEventError(verdict.rule, verdict.reason, this.rules.version)
   }
 
-  #add(event: Event, { transaction, redaction }: NewOwnEvent): void {
+  #add(event: Event, { transaction, redaction, unapplied }: NewOwnEvent): void {
     if (this.#roomId === null) this.#roomId = event.roomId
     this.#events.push({
       event,
@@ -190,6 +192,7 @@ export class RoomDraft {
       stateBefore: this.#events.length === 0 ? this.#head.at.stateBefore : 'previous',
       ...(transaction === undefined ? {} : { transaction }),
       ...(redaction === undefined ? {} : { redaction }),
+      ...(unapplied === true ? { unapplied } : {}),
     })
     this.#tips = [tipOf(event)]
     if (event.stateKey !== null) this.#change(event.type, event.stateKey, event)

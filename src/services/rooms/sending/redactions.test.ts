@@ -48,7 +48,7 @@ describe('S16, S17: who may redact', () => {
     const there = await newRoom()
     const message = await say(bob, there)
     await assert.rejects(redact(bob, here, message), { errcode: 'M_NOT_FOUND' })
-    await assert.rejects(redact(alice, here, '$unknown'), { errcode: 'M_NOT_FOUND' })
+    await assert.rejects(redact(alice, here, 'no-event-id'), { errcode: 'M_NOT_FOUND' })
     assert.deepEqual((await fixture.row(message)).event.content, { body: 'secret' })
   })
 })
@@ -73,18 +73,47 @@ describe('S16: a redaction', () => {
     assert.equal((await fixture.row(message)).redactedBy, (await fixture.row(first)).nid)
   })
 
-  it('of the create event leaves the room as it is', async () => {
+  it('of the create event is only allowed where that leaves the room as it is', async () => {
     for (const version of ALL_VERSIONS) {
       const roomId = await newRoom(version)
       const create = await fixture.state(roomId, 'm.room.create')
-      await redact(alice, roomId, create?.eventId ?? '')
+      const redacting = redact(alice, roomId, create?.eventId ?? '')
+      if (create?.rules.redaction.contentKept['m.room.create'] === true) await redacting
+      else await assert.rejects(redacting, { errcode: 'M_FORBIDDEN' })
       await fixture.restart()
       const { rules } = (await fixture.row(await say(bob, roomId))).event
       assert.equal(rules.version, version)
-      if (rules.redaction.contentKept['m.room.create'] === true) {
-        assert.deepEqual((await fixture.state(roomId, 'm.room.create'))?.content, create?.content)
-      }
+      assert.deepEqual((await fixture.state(roomId, 'm.room.create'))?.content, create?.content)
     }
+  })
+
+  it('of an access control list would shut out everybody, and is refused while that list stands', async () => {
+    const roomId = await newRoom()
+    const first = await fixture.setState(alice, roomId, 'm.room.server_acl', { allow: ['*'], deny: ['evil.test'] })
+    await assert.rejects(redact(alice, roomId, first), { errcode: 'M_FORBIDDEN' })
+    const open = await fixture.setState(alice, roomId, 'm.room.server_acl', { allow: ['*'] })
+    await redact(alice, roomId, first)
+    assert.equal((await fixture.state(roomId, 'm.room.server_acl'))?.eventId, open)
+  })
+
+  it('of other state stands for what could be sent, and is done', async () => {
+    const roomId = await newRoom('10')
+    for (const type of ['m.room.power_levels', 'm.room.join_rules', 'm.room.history_visibility', 'm.room.name']) {
+      const content = (await fixture.state(roomId, type))?.content ?? { name: 'secret' }
+      const eventId = await fixture.setState(alice, roomId, type, { ...content, extra: 'secret' })
+      await redact(alice, roomId, eventId)
+      assert.equal((await fixture.state(roomId, type))?.content['extra'], undefined, type)
+    }
+  })
+
+  it('of an event that is not here goes out, and clients do not see it', async () => {
+    const roomId = await newRoom()
+    const redaction = await redact(bob, roomId, `$${'u'.repeat(43)}`)
+    const row = await fixture.row(redaction)
+    assert.deepEqual([row.rejected, row.softFailed, row.unapplied], [false, false, true])
+    assert.ok(!(await fixture.timeline(roomId)).some(({ eventId }) => eventId === redaction))
+    const next = await fixture.row(await say(bob, roomId))
+    assert.deepEqual(next.event.prevEvents, [redaction])
   })
 
   it('of state counts at once for the events after it, in the same batch too', async () => {

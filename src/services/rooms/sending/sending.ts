@@ -122,13 +122,13 @@ export class RoomSending {
     const job: RoomJob<EventId> = {
       run: async (draft) => {
         await checkAnnotation(this.#context, draft, { type, sender: sender.userId, content })
-        const redaction = redacts === undefined ? undefined : await redactionOf(this.#context, draft, sender, redacts)
+        const effect = redacts === undefined ? {} : await redactionOf(this.#context, draft, sender, redacts)
         const event = await draft.send({
           type,
           sender: sender.userId,
           content,
           transaction: key,
-          redaction,
+          ...effect,
           ...(redacts === undefined ? {} : { redacts }),
         })
         return event.eventId

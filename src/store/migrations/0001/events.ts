@@ -43,6 +43,12 @@ export const eventsTables: DomainTables = (d) => [
     event_nid ${d.int} NOT NULL,
     PRIMARY KEY (target_id, event_nid)
   )${d.clustered}`,
+  `CREATE TABLE late_redactions (
+    room_nid ${d.int} NOT NULL,
+    position ${d.int} NOT NULL,
+    event_nid ${d.int} NOT NULL,
+    PRIMARY KEY (room_nid, position)
+  )${d.clustered}`,
   `CREATE TABLE relations (
     parent_id ${d.text} NOT NULL,
     event_nid ${d.int} NOT NULL,

@@ -27,8 +27,10 @@ export interface EventsTables {
   rejections: { event_nid: number; reason: string }
   /** Events without a place in the timeline that are cited by timeline events, whose ranks these are. */
   backward_extremities: { room_nid: number; rank: number; missing_id: string; cited_by: number }
-  /** Redactions of events that are unknown here. */
+  /** Redactions that don't apply to what is known here. */
   pending_redactions: { target_id: string; event_nid: number }
+  /** Redactions that began to apply after they had come, by the positions at which they did. */
+  late_redactions: { room_nid: number; position: number; event_nid: number }
   /** Events that relate to another one, by the other one, which may be unknown here. */
   relations: { parent_id: string; event_nid: number; room_nid: number; rel_type: string; type: string }
   /** The events of threads but not their roots. */
