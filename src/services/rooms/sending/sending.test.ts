@@ -218,6 +218,14 @@ describe('state', () => {
     })
   }
 
+  it('refuses a tombstone that names its own room', async () => {
+    const content = (replacement: string) => ({ body: 'moved', replacement_room: replacement })
+    await assert.rejects(fixture.setState(alice, roomId, 'm.room.tombstone', content(roomId)), {
+      errcode: 'M_INVALID_PARAM',
+    })
+    await fixture.setState(alice, roomId, 'm.room.tombstone', content('!other:here.test'))
+  })
+
   it('turns out guests when they are no longer welcome', async () => {
     const guest = await fixture.user('12345', { isGuest: true })
     const request = { preset: 'public_chat', initial_state: [guestAccess('can_join')] } as const

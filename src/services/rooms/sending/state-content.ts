@@ -27,12 +27,18 @@ export async function checkStateContent(
   if (wanted.stateKey !== '') return
   if (wanted.type === 'm.room.power_levels') checkPowerLevelContent(wanted.content)
   if (wanted.type === 'm.room.server_acl') checkServerAcl(wanted.content, context.serverName)
+  if (wanted.type === 'm.room.tombstone') checkTombstone(wanted.content, draft)
   if (wanted.type === 'm.room.canonical_alias') await checkCanonicalAlias(context, draft, wanted.content, aliases)
 }
 
 /** A list that shuts out this server would end the room for the user who sends it. */
 function checkServerAcl(content: JsonObject, ours: string): void {
   if (!compileServerAcl(content).allows(ours)) throw invalidParam('This list would shut out your own server')
+}
+
+/** Clients that follow a room which replaces itself never arrive. */
+function checkTombstone(content: JsonObject, draft: RoomDraft): void {
+  if (member(content, 'replacement_room') === draft.roomId) throw invalidParam('A room can not replace itself')
 }
 
 /**
