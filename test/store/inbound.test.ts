@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import type { RoomId, ServerName } from '#core/ids.ts'
+import type { EventId, RoomId, ServerName } from '#core/ids.ts'
+import type { StateId } from '#store/types/state.ts'
 import { forEachDatabase } from '#test/store/harness.ts'
 
 const [A, B] = ['a.example', 'b.example'] as [ServerName, ServerName]
@@ -51,5 +52,30 @@ forEachDatabase('inbound', (test) => {
       (await store.read((tx) => tx.inbound.staged(9))).map(({ id }) => id),
       [second, fourth],
     )
+  })
+
+  test('events that were left out of states are kept until they are taken, or old', async (open) => {
+    const store = await open()
+    const [room, other] = await store.write(async (tx) => [
+      await tx.rooms.create(ROOM, '11'),
+      await tx.rooms.create(OTHER, '11'),
+    ])
+    const event = { state: 7 as StateId, isInState: true, via: A, json: '{"n":"\\u0000"}' }
+    const first = { ...event, eventId: '$a' as EventId }
+    const second = { ...event, eventId: '$b' as EventId, isInState: false, json: null }
+    const later = { ...first, state: 8 as StateId }
+    await store.write((tx) => tx.inbound.putLeftOut(room!, [later, second, first, { ...first, via: B }]))
+    await store.write((tx) => tx.inbound.putLeftOut(other!, [first]))
+    await store.read(async (tx) => {
+      assert.deepEqual(await tx.inbound.roomsWithLeftOut(), [room, other])
+      assert.deepEqual(await tx.inbound.leftOut(room!, 9), [first, second, later])
+      assert.deepEqual(await tx.inbound.leftOut(room!, 1), [first])
+    })
+    await store.write((tx) => tx.inbound.dropLeftOut(room!, [first.eventId]))
+    assert.deepEqual(await store.read((tx) => tx.inbound.leftOut(room!, 9)), [second])
+    await store.write((tx) => tx.inbound.forgetLeftOut(NOW))
+    assert.deepEqual(await store.read((tx) => tx.inbound.leftOut(other!, 9)), [first])
+    await store.write((tx) => tx.inbound.forgetLeftOut(NOW + 1))
+    assert.deepEqual(await store.read((tx) => tx.inbound.roomsWithLeftOut()), [])
   })
 })

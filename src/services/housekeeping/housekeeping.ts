@@ -8,6 +8,8 @@ const ROUND_MS = 3_600_000
 const MESSAGE_IDS_KEPT_MS = 30 * 24 * 3_600_000
 /** After so long without anybody wanting to reach a server, that it couldn't be reached is forgotten. */
 const FAILURES_KEPT_MS = 30 * 24 * 3_600_000
+/** Events that couldn't be verified, nor since then, are given up. */
+const LEFT_OUT_KEPT_MS = 30 * 24 * 3_600_000
 
 type Deps = {
   readonly store: Store
@@ -44,6 +46,7 @@ export class Housekeeping {
     await this.#deps.store.write(async (tx) => {
       await tx.events.forgetTransactions(now - TRANSACTIONS_KEPT_MS)
       await tx.inbound.forgetTransactions(now - TRANSACTIONS_KEPT_MS)
+      await tx.inbound.forgetLeftOut(now - LEFT_OUT_KEPT_MS)
       await tx.toDevice.forgetTransactions(now - TRANSACTIONS_KEPT_MS)
       await tx.toDevice.forgetMessageIds(now - MESSAGE_IDS_KEPT_MS)
       await tx.uiaSessions.deleteExpired(now)

@@ -1,8 +1,10 @@
-import type { RoomId, ServerName } from '#core/ids.ts'
+import type { EventId, RoomId, ServerName } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
 import { integerList } from '#store/sql/connection.ts'
 import type { Sql } from '#store/sql/sql.ts'
 import type { InboundStore } from '#store/types/inbound.ts'
+import type { RoomNid } from '#store/types/rooms.ts'
+import type { StateId } from '#store/types/state.ts'
 
 export function inboundStore(sql: Sql): InboundStore {
   const transaction = sql.prepare((db, p: { origin: string; txnId: string }) =>
@@ -74,6 +76,54 @@ export function inboundStore(sql: Sql): InboundStore {
 
     async unstage(ids) {
       await unstage.run({ ids: integerList(ids) })
+    },
+
+    async roomsWithLeftOut() {
+      const rows = await sql.db
+        .selectFrom('left_out_events')
+        .select('room_nid')
+        .distinct()
+        .orderBy('room_nid')
+        .execute()
+      return rows.map((row) => row.room_nid as RoomNid)
+    },
+
+    async leftOut(room, limit) {
+      const rows = await sql.db
+        .selectFrom('left_out_events')
+        .selectAll()
+        .where('room_nid', '=', room)
+        .orderBy('state_id')
+        .orderBy('event_id')
+        .limit(limit)
+        .execute()
+      return rows.map((row) => ({
+        eventId: row.event_id as EventId,
+        state: row.state_id as StateId,
+        isInState: row.is_in_state === 1,
+        via: row.via as ServerName,
+        json: row.json,
+      }))
+    },
+
+    async putLeftOut(room, events) {
+      for (const { state, eventId, isInState, via, json } of events) {
+        await sql.run(
+          `INSERT INTO left_out_events (room_nid, state_id, event_id, is_in_state, via, since_ts, json)
+           VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (room_nid, state_id, event_id) DO NOTHING`,
+          [room, state, eventId, isInState ? 1 : 0, via, sql.clock(), json],
+        )
+      }
+    },
+
+    async dropLeftOut(room, eventIds) {
+      for (const eventId of eventIds) {
+        await sql.run('DELETE FROM left_out_events WHERE room_nid = ? AND event_id = ?', [room, eventId])
+      }
+    },
+
+    async forgetLeftOut(before) {
+      await sql.run('DELETE FROM left_out_events WHERE since_ts < ?', [before])
     },
   }
 }

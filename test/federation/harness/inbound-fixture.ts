@@ -30,6 +30,8 @@ export type InboundFixture = AsyncDisposable & {
   /** What was asked of others, in order: `what destination`. */
   readonly asked: string[]
   answers: Answers
+  /** Servers whose keys can't be had. */
+  readonly unknownKeys: Set<string>
   /** A room of the other server that the local user Alice has joined. */
   joinedRoom(version?: string): Promise<RemoteRoom>
   /** Sends events as the other server does; what is said of each. */
@@ -50,10 +52,11 @@ export async function inboundFixture(): Promise<InboundFixture> {
       return { outcome: 'answered', status: 200, json, bytes: Buffer.of() }
     },
   }
+  const unknownKeys = new Set<string>()
   const keyRing = {
     gather: async () => ({
       eventKeys: (server: string) => (keyId: string) => {
-        if (keyId !== 'ed25519:a') return undefined
+        if (keyId !== 'ed25519:a' || unknownKeys.has(server)) return undefined
         return server === HERE ? signHere.publicKey : server.endsWith('.test') ? signerOf(server).publicKey : undefined
       },
     }),
@@ -78,6 +81,7 @@ export async function inboundFixture(): Promise<InboundFixture> {
     ingest,
     time,
     asked,
+    unknownKeys,
     get answers() {
       return fixture.answers
     },

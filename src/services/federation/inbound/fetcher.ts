@@ -8,6 +8,8 @@ import { TimeSlice } from '#services/time/time-slice.ts'
 const STATE_BYTES_MAX = 100 * 1024 * 1024
 const STATE_TIMEOUT_MS = 60_000
 const EVENT_TIMEOUT_MS = 10_000
+/** Requests for single events to one server at one time. */
+const SINGLE_EVENTS_AT_ONCE_MAX = 8
 /** Entries of a list that are looked at, in what others say about states and auth chains. */
 const STATE_EVENTS_MAX = 200_000
 
@@ -40,6 +42,18 @@ export class Fetcher {
   async getEvent(server: ServerName, eventId: EventId): Promise<JsonObject | null> {
     const answer = await this.#get(server, `event/${encodeURIComponent(eventId)}`)
     return pdusIn(answer, 'pdus', 1)?.[0] ?? null
+  }
+
+  /** As `getEvent`, for several: those that the server gives. Stops where it gives none of some. */
+  async getEvents(server: ServerName, eventIds: readonly EventId[]): Promise<JsonObject[]> {
+    const found: JsonObject[] = []
+    for (let at = 0; at < eventIds.length; at += SINGLE_EVENTS_AT_ONCE_MAX) {
+      const some = eventIds.slice(at, at + SINGLE_EVENTS_AT_ONCE_MAX)
+      const pdus = await Promise.all(some.map((id) => this.getEvent(server, id)))
+      found.push(...pdus.filter((pdu) => pdu !== null))
+      if (pdus.every((pdu) => pdu === null)) break
+    }
+    return found
   }
 
   /** `GET /state_ids/{roomId}`: the state before an event, without its own change. */

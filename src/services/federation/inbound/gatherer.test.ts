@@ -79,7 +79,8 @@ describe('S55: an event that lacks others', () => {
     const lying = await cost(event, (what) => (what === 'event_auth' ? { auth_chain: [] } : null))
     assert.ok((lying['event_auth'] ?? 0) <= 4, JSON.stringify(lying))
     assert.ok((lying['event'] ?? 0) <= 4 * 9, JSON.stringify(lying))
-    assert.deepEqual(Object.keys(lying).sort(), ['event', 'event_auth'])
+    assert.deepEqual(Object.keys(lying).sort(), ['event', 'event_auth', 'state_ids'])
+    assert.ok((lying['state_ids'] ?? 0) <= 8, JSON.stringify(lying))
   })
 
   it('is taken in the end where one of the servers is honest', async () => {

@@ -2,10 +2,12 @@ import type { Event } from '#core/event/event.ts'
 import { requiredSignatures } from '#core/event/sign.ts'
 import { createEventIdOf, type EventId, type RoomId, type ServerName } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
-import type { Gatherer } from '#services/federation/inbound/gatherer.ts'
+import { AUTH_REQUESTS_MAX } from '#services/federation/inbound/auth-chains.ts'
+import type { GatherBudget, Gatherer } from '#services/federation/inbound/gatherer.ts'
 import type { InboundCounters } from '#services/federation/inbound/inbound-counters.ts'
 import { type InboundRoom, inboundRoom } from '#services/federation/inbound/inbound-room.ts'
 import type { PduReader } from '#services/federation/inbound/pdu-reader.ts'
+import type { RemoteStates } from '#services/federation/inbound/remote-states.ts'
 import { effectOf, redactByEarlier, redactionTarget } from '#services/rooms/pipeline/apply-redaction.ts'
 import { forgetEdges } from '#services/rooms/pipeline/auth-graph.ts'
 import { checkAuthEvents } from '#services/rooms/pipeline/check-auth-events.ts'
@@ -23,12 +25,12 @@ import type { StateId } from '#store/types/state.ts'
 const GAPS_MAX = 1_000
 /** States that are asked for because of one batch of history. */
 const STATES_MAX = 6
-const AUTH_REQUESTS_MAX = 20
 
 type Deps = {
   readonly store: Store
   readonly reader: PduReader
   readonly gatherer: Gatherer
+  readonly states: RemoteStates
   readonly counters: InboundCounters
 }
 
@@ -57,7 +59,7 @@ export class HistoryImport {
     if (row === null || room === null) return 0
     const pool = await this.#unplaced(await reader.events(pdus, room.rules, via, roomId), room)
     const gaps = await store.read((tx) => tx.backwardExtremities.below(room.nid, row.rankMax, GAPS_MAX))
-    const budget = { states: STATES_MAX, authRequests: AUTH_REQUESTS_MAX }
+    const budget = { states: STATES_MAX, authRequests: AUTH_REQUESTS_MAX, isHistory: true }
     let count = 0
     // What lies before several gaps comes below the lowest of them.
     for (const gap of gaps.toSorted((a, b) => a.rank - b.rank)) {
@@ -83,7 +85,7 @@ export class HistoryImport {
     gap: Gap,
     part: ReadonlyMap<EventId, Event>,
     via: ServerName,
-    budget: { states: number; authRequests: number },
+    budget: GatherBudget,
   ): Promise<number> {
     const judged: Judged[] = []
     const batch: Batch = new Map()
@@ -112,7 +114,7 @@ export class HistoryImport {
     event: Event,
     batch: Batch,
     via: ServerName,
-    budget: { states: number; authRequests: number },
+    budget: GatherBudget,
   ): Promise<Judged | null> {
     const { store } = this.#deps
     const auth = await this.#auth(room, event, batch, via, budget)
@@ -135,7 +137,7 @@ export class HistoryImport {
     return { event, verdict: 'accepted', stateBefore: before, ...effectOf(event, target, lookup) }
   }
 
-  async #auth(room: InboundRoom, event: Event, batch: Batch, via: ServerName, budget: { authRequests: number }) {
+  async #auth(room: InboundRoom, event: Event, batch: Batch, via: ServerName, budget: GatherBudget) {
     const wanted = [...event.authEvents]
     const isCreate = event.type === 'm.room.create'
     if (room.rules.roomIdIsCreateHash && !isCreate) wanted.push(createEventIdOf(room.roomId))
@@ -176,9 +178,9 @@ export class HistoryImport {
     event: Event,
     batch: Batch,
     via: ServerName,
-    budget: { states: number },
+    budget: GatherBudget,
   ): Promise<StateId | null> {
-    const { store, gatherer } = this.#deps
+    const { store, states: remote } = this.#deps
     if (event.prevEvents.length === 0) return 0 as StateId
     const elsewhere = event.prevEvents.filter((id) => !batch.has(id))
     const rows = await store.read((tx) => tx.events.byIds(elsewhere))
@@ -194,7 +196,7 @@ export class HistoryImport {
     if (placed.length < elsewhere.length) {
       const here = new Set(placed.map((row) => row.event.eventId))
       const missing = elsewhere.filter((id) => !here.has(id))
-      const told = await gatherer.claimedState(room, event.eventId, missing, [via], budget)
+      const told = await remote.claimed(room, event.eventId, missing, [via], budget)
       if (told === null) return null
       if ('before' in told) return told.before
       states.push(...told.after)

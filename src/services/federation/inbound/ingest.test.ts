@@ -323,7 +323,7 @@ describe('what an event lacks', () => {
     const answer = honest(room)
     const isLost = (uri: string) => uri.includes(encodeURIComponent(topic.eventId))
     fixture.answers = (what, request) =>
-      what === 'get_missing_events' || isLost(request.uri) ? null : answer(what, request)
+      what === 'get_missing_events' || what === 'state' || isLost(request.uri) ? null : answer(what, request)
     await fixture.push(last)
     await fixture.ingest.idle()
     assert.equal(await outcomeOf(last), 'absent')

@@ -2,12 +2,16 @@ import type { Event } from '#core/event/event.ts'
 import { type EventId, isRoomId, type RoomId, type ServerName, serverOf } from '#core/ids.ts'
 import { jsonText } from '#core/json/text.ts'
 import { type JsonObject, member } from '#core/json/value.ts'
+import { AuthChains } from '#services/federation/inbound/auth-chains.ts'
 import type { Fetcher } from '#services/federation/inbound/fetcher.ts'
 import { Gatherer } from '#services/federation/inbound/gatherer.ts'
 import { HistoryImport } from '#services/federation/inbound/history-import.ts'
 import { type InboundCounters, newInboundCounters } from '#services/federation/inbound/inbound-counters.ts'
 import { inboundRoom } from '#services/federation/inbound/inbound-room.ts'
+import { KeyWaits } from '#services/federation/inbound/key-waits.ts'
+import { LeftOutEvents } from '#services/federation/inbound/left-out-events.ts'
 import { type EventSignatures, PduReader } from '#services/federation/inbound/pdu-reader.ts'
+import { RemoteStates } from '#services/federation/inbound/remote-states.ts'
 import { type RetryDelays, STAGED_PER_ORIGIN_MAX, StagedPdus } from '#services/federation/inbound/staged-pdus.ts'
 import { isAllowedByAcl } from '#services/federation/server-acl.ts'
 import type { BackOff } from '#services/federation/transport/back-off.ts'
@@ -56,8 +60,12 @@ export class Ingest {
   readonly reader: PduReader
   readonly received: ReceivedEvents
   readonly outliers: OutlierEvents
-  readonly gatherer: Gatherer
+  /** States as others tell them. */
+  readonly states: RemoteStates
+  /** What states had to be built without. */
+  readonly leftOut: LeftOutEvents
   readonly #deps: IngestDeps
+  readonly #gatherer: Gatherer
   readonly #forks: ForwardExtremityMerger
   readonly #history: HistoryImport
   readonly #staged: StagedPdus
@@ -72,8 +80,13 @@ export class Ingest {
     this.received = new ReceivedEvents(store, queues, onUnrejected)
     this.outliers = new OutlierEvents(store, onUnrejected)
     const { reader, received, outliers, counters } = this
-    this.gatherer = new Gatherer({ store, fetcher, reader, received, outliers, counters })
-    this.#history = new HistoryImport({ store, reader, gatherer: this.gatherer, counters })
+    const authChains = new AuthChains({ store, fetcher, reader, outliers })
+    this.leftOut = new LeftOutEvents({ ...deps, reader, outliers, onTaken: (roomId) => this.arrived(roomId) })
+    const keyWaits = new KeyWaits(deps.clock)
+    this.states = new RemoteStates({ store, fetcher, reader, authChains, leftOut: this.leftOut, keyWaits, counters })
+    const { states } = this
+    this.#gatherer = new Gatherer({ store, fetcher, reader, received, authChains, states, counters })
+    this.#history = new HistoryImport({ store, reader, gatherer: this.#gatherer, states, counters })
     this.#forks = new ForwardExtremityMerger(store, queues, deps.serverName)
     this.#staged = new StagedPdus({ ...deps, judge: (pdu, staged, mayAsk) => this.#judgeStaged(pdu, staged, mayAsk) })
   }
@@ -108,7 +121,7 @@ export class Ingest {
     if (event === undefined) return null
     let judgement = (await this.received.accept(room.roomId, [{ event }])).get(event.eventId)!
     if (judgement.outcome === 'missing') {
-      judgement = await this.gatherer.settle(here, event, await this.sources(room, from))
+      judgement = await this.#gatherer.settle(here, event, await this.sources(room, from))
     }
     await this.#judged(room.roomId, [judgement])
     return { event, judgement }
@@ -122,8 +135,9 @@ export class Ingest {
   }
 
   /** Goes on with what an earlier run left. */
-  resume(): Promise<void> {
-    return this.#staged.resume()
+  async resume(): Promise<void> {
+    await this.#staged.resume()
+    await this.leftOut.resume()
   }
 
   /** A room's state or history has grown by another way: what waited for that is judged again. */
@@ -131,12 +145,14 @@ export class Ingest {
     this.#staged.arrived(roomId)
   }
 
-  idle(): Promise<void> {
-    return this.#staged.idle()
+  async idle(): Promise<void> {
+    await this.leftOut.idle()
+    await this.#staged.idle()
   }
 
-  close(): Promise<void> {
-    return this.#staged.close()
+  async close(): Promise<void> {
+    await this.leftOut.close()
+    await this.#staged.close()
   }
 
   /** Servers that may have what a room lacks, `first` first. */
@@ -239,11 +255,13 @@ export class Ingest {
     const here = room === null ? null : inboundRoom(room)
     // All have left meanwhile.
     if (room === null || here === null || !room.isResident) return true
-    const event = [...(await this.reader.events([pdu], here.rules, origin, roomId)).values()][0]
-    if (event === undefined) return true
+    const [read] = await this.reader.read([pdu], here.rules, origin)
+    // It was verified when it came: only the key is out of reach now.
+    if (read?.ok !== true) return read?.unverified === undefined
+    const { event } = read
     let judgement = (await this.received.accept(roomId, [{ event }])).get(event.eventId)!
     if (judgement.outcome === 'missing' && mayAsk) {
-      judgement = await this.gatherer.settle(here, event, await this.sources(room, origin))
+      judgement = await this.#gatherer.settle(here, event, await this.sources(room, origin))
     }
     await this.#judged(roomId, [judgement])
     return judgement.outcome !== 'missing'

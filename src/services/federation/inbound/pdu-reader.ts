@@ -14,8 +14,16 @@ export type EventSignatures = Pick<EventVerifier, 'verifyAll'>
 /** What was read of one PDU; it may be an event that isn't to be kept. */
 export type ReadPdu =
   | { readonly ok: true; readonly event: Event }
-  /** `isFinal` is false where only a key could not be had. */
-  | { readonly ok: false; readonly eventId: EventId | null; readonly reason: string; readonly isFinal: boolean }
+  | {
+      readonly ok: false
+      readonly eventId: EventId | null
+      readonly reason: string
+      /** Where only a key of its signature could not be had: it may be an event yet. */
+      readonly unverified?: UnverifiedEvent
+    }
+
+/** An event of whose signatures one can't be checked, as the key of that server can't be had for now. */
+export type UnverifiedEvent = { readonly event: Event; readonly server: ServerName }
 
 /**
  * The door for every event from elsewhere, whatever way it comes: format and size, signatures, content hash. The first
@@ -68,14 +76,15 @@ export class PduReader {
 function parse(json: JsonObject, rules: RoomVersionRules): ReadPdu {
   // Nobody signed that: each server makes its own.
   const parsed = parseEvent(without(json, ['unsigned']), rules)
-  return parsed.ok ? parsed : { ok: false, eventId: null, reason: parsed.reason, isFinal: true }
+  return parsed.ok ? parsed : { ok: false, eventId: null, reason: parsed.reason }
 }
 
 function withFault(event: Event, fault: SignatureFault | null): ReadPdu {
   const { eventId, rules } = event
   if (fault !== null) {
     const reason = `Not signed by ${fault.server}: ${fault.verdict}`
-    return { ok: false, eventId, reason, isFinal: fault.verdict !== 'unknown key' }
+    if (fault.verdict !== 'unknown key') return { ok: false, eventId, reason }
+    return { ok: false, eventId, reason, unverified: { event, server: fault.server } }
   }
   if (hasValidContentHash(event.json)) return { ok: true, event }
   // "Passes hash checks, otherwise it is redacted before being processed further."

@@ -49,9 +49,9 @@ export function federationMembershipServices(deps: Deps): FederationMembershipSe
   const take = admitEventBy(ingest, context.store)
   const outOfBandEvents = new OutOfBandEvents({ context, signatures })
   const invites = new OutgoingInvites({ context, client, signatures, take, passOn })
-  const { gatherer } = ingest
+  const { states } = ingest
   const onComplete = ingest.arrived.bind(ingest)
-  const partialStates = new PartialStates({ context, gatherer, backOff: client.backOff, timers, onComplete, onError })
+  const partialStates = new PartialStates({ context, states, backOff: client.backOff, timers, onComplete, onError })
   const onPartial = partialStates.complete.bind(partialStates)
   const joinImport = new JoinImport({ context, ingest, take, onPartial })
   const { serverName, signer, newLocalpart, clock } = context

@@ -5,6 +5,7 @@ import { createEventIdOf, type EventId, type ServerName } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
 import { member } from '#core/json/value.ts'
 import type { Ingest } from '#services/federation/inbound/ingest.ts'
+import type { UnverifiedEvent } from '#services/federation/inbound/pdu-reader.ts'
 import type { AdmitEvent } from '#services/federation/membership/admit-event.ts'
 import type { Handshake } from '#services/federation/membership/handshakes.ts'
 import { outOfBandRoom } from '#services/federation/membership/out-of-band-memberships.ts'
@@ -18,20 +19,26 @@ import type { RoomContext } from '#services/rooms/room-context.ts'
 import { TimeSlice } from '#services/time/time-slice.ts'
 import type { EventNid } from '#store/types/events.ts'
 import type { PartialState, RoomNid } from '#store/types/rooms.ts'
+import type { StateId } from '#store/types/state.ts'
 
 /** Earlier membership periods whose state is completed too, at most. */
 const EARLIER_JOINS_MAX = 10
 
 type Deps = {
   readonly context: RoomContext
-  readonly ingest: Pick<Ingest, 'reader' | 'outliers' | 'arrived'>
+  readonly ingest: Pick<Ingest, 'reader' | 'outliers' | 'leftOut' | 'arrived'>
   readonly take: AdmitEvent
   /** Told of a room whose state is still to be completed. */
   readonly onPartial: (room: Event['roomId']) => void
 }
 
 type Entry = { readonly type: string; readonly stateKey: string; readonly event: EventNid }
-type CheckedState = { readonly entries: readonly Entry[]; readonly events: ReadonlyMap<string, Event> }
+type UsableState = { readonly entries: readonly Entry[]; readonly events: ReadonlyMap<string, Event> }
+type CheckedState = UsableState & {
+  /** All that the answer names, and what of it and of its auth chain nobody gives keys for. */
+  readonly told: readonly EventId[]
+  readonly unverified: readonly UnverifiedEvent[]
+}
 
 export class JoinImport {
   readonly #deps: Deps
@@ -54,7 +61,19 @@ export class JoinImport {
     if (!(await isResident())) {
       const room = await store.write((tx) => outOfBandRoom(tx, event.roomId, event.rules.version))
       const state = await this.#checkedState(reply, join, room, server)
-      if (await this.#write(room, join, state, reply.serversOfPartial)) {
+      const before = await this.#write(room, join, state, reply.serversOfPartial)
+      if (before !== null) {
+        // A partial state's full one is asked for with all that can't be verified yet.
+        if (reply.serversOfPartial === null) {
+          const { roomId, rules } = event
+          await this.#deps.ingest.leftOut.note(
+            { roomId, nid: room, rules },
+            before,
+            state.told,
+            state.unverified,
+            server,
+          )
+        }
         this.#deps.ingest.arrived(event.roomId)
         if (reply.serversOfPartial !== null) this.#deps.onPartial(event.roomId)
         return
@@ -79,24 +98,26 @@ export class JoinImport {
       room,
       usable.filter((event) => event !== null),
     )
-    const state = await stateOf(usable.slice(0, reply.state.length), kept)
+    const unverified = read.flatMap((pdu) => (pdu.ok ? [] : (pdu.unverified ?? [])))
+    const told = read.slice(0, reply.state.length).flatMap((pdu) => (pdu.ok ? pdu.event.eventId : (pdu.eventId ?? [])))
+    const state = { ...(await stateOf(usable.slice(0, reply.state.length), kept)), told, unverified }
     checkCreate(state, join)
     checkJoin(join, state, kept, reply.serversOfPartial !== null)
     return state
   }
 
-  /** All or nothing. False where this server has come into the room meanwhile. */
+  /** All or nothing; the state before the join. null where this server has come into the room meanwhile. */
   #write(
     nid: RoomNid,
     join: Event,
     { entries }: CheckedState,
     serversOfPartial: readonly ServerName[] | null,
-  ): Promise<boolean> {
+  ): Promise<StateId | null> {
     const { queues, store } = this.#deps.context
     return queues.inTurn(join.roomId, () =>
       store.write(async (tx) => {
         const room = await tx.rooms.byNid(nid)
-        if (room === null || room.isResident) return false
+        if (room === null || room.isResident) return null
         const stateBefore = await tx.state.build(nid, entries)
         const partial = serversOfPartial && partialState(join, serversOfPartial, room.partial)
         await tx.rooms.setPartial(nid, partial)
@@ -105,7 +126,7 @@ export class JoinImport {
         const expectedHeadSeq = isStale ? await tx.rooms.replaceExtremities(nid, []) : room.headSeq
         const event = { event: join, verdict: 'accepted' as const, stateBefore }
         await tx.events.append({ roomNid: nid, expectedHeadSeq, events: [event] })
-        return true
+        return stateBefore
       }),
     )
   }
@@ -121,10 +142,7 @@ function partialState(
   return { joinEvent: eventId, servers, earlierJoins: earlier.slice(-EARLIER_JOINS_MAX) }
 }
 
-async function stateOf(
-  told: readonly (Event | null)[],
-  kept: ReadonlyMap<EventId, KeptOutlier>,
-): Promise<CheckedState> {
+async function stateOf(told: readonly (Event | null)[], kept: ReadonlyMap<EventId, KeptOutlier>): Promise<UsableState> {
   const timeSlice = new TimeSlice()
   const entries: Entry[] = []
   const events = new Map<string, Event>()
@@ -143,7 +161,7 @@ async function stateOf(
 }
 
 /** The create event says of what version the room is; the answers before it only claimed that. */
-function checkCreate({ events }: CheckedState, { rules, roomId }: Event): void {
+function checkCreate({ events }: UsableState, { rules, roomId }: Event): void {
   const create = events.get(stateMapKey('m.room.create', ''))
   if (create === undefined) throw new MalformedAnswerError('the state has no valid create event')
   if (rules.roomIdIsCreateHash && create.eventId !== createEventIdOf(roomId)) {
@@ -155,7 +173,7 @@ function checkCreate({ events }: CheckedState, { rules, roomId }: Event): void {
 
 function checkJoin(
   join: Event,
-  { events }: CheckedState,
+  { events }: UsableState,
   kept: ReadonlyMap<EventId, KeptOutlier>,
   isPartial: boolean,
 ): void {

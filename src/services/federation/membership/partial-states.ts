@@ -2,8 +2,8 @@
 import type { EventId, RoomId, ServerName } from '#core/ids.ts'
 import { MatrixError } from '#core/matrix-error.ts'
 import { ROOM_VERSIONS } from '#core/room-versions.ts'
-import type { Gatherer } from '#services/federation/inbound/gatherer.ts'
 import type { InboundRoom } from '#services/federation/inbound/inbound-room.ts'
+import type { RemoteStates } from '#services/federation/inbound/remote-states.ts'
 import { completeState } from '#services/federation/membership/state-completion.ts'
 import type { BackOff } from '#services/federation/transport/back-off.ts'
 import type { RoomContext } from '#services/rooms/room-context.ts'
@@ -24,7 +24,7 @@ const WAIT_MS_MAX = 60_000
 
 type Deps = {
   readonly context: RoomContext
-  readonly gatherer: Pick<Gatherer, 'stateBefore'>
+  readonly states: Pick<RemoteStates, 'before'>
   readonly backOff: Pick<BackOff, 'reachableFirst'>
   readonly timers: Timers
   /** Told of a room whose state is whole now. */
@@ -147,7 +147,7 @@ export class PartialStates {
       for (const join of joins) {
         if (stop.aborted) return false
         if (states.has(join)) continue
-        const full = await this.#deps.gatherer.stateBefore(room, join, [server])
+        const full = await this.#deps.states.before(room, join, [server])
         if (full !== null) states.set(join, full)
       }
       if (joins.every((join) => states.has(join))) break

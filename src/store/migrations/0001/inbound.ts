@@ -18,4 +18,15 @@ export const inboundTables: DomainTables = (d) => [
   )${d.rows}`,
   'CREATE INDEX staged_pdus_room ON staged_pdus (room_id, id)',
   'CREATE INDEX staged_pdus_origin ON staged_pdus (origin)',
+  `CREATE TABLE left_out_events (
+    room_nid ${d.int} NOT NULL,
+    state_id ${d.int} NOT NULL,
+    event_id ${d.text} NOT NULL,
+    is_in_state ${d.int} NOT NULL,
+    via ${d.text} NOT NULL,
+    since_ts ${d.int} NOT NULL,
+    json ${d.text},
+    PRIMARY KEY (room_nid, state_id, event_id)
+  )${d.clustered}`,
+  'CREATE INDEX left_out_events_age ON left_out_events (since_ts)',
 ]
