@@ -8,11 +8,15 @@ import type { Config, Resource } from '#config/schema.ts'
 import { encodeBase64Url } from '#core/crypto.ts'
 import type { ServerName } from '#core/ids.ts'
 import { isServerName } from '#core/server-name.ts'
+import { BODY_BYTES_IN_FLIGHT_MAX, BODY_BYTES_PER_ADDRESS_MAX, BodyBudget } from '#kit/body-budget.ts'
+import { CallerTurns } from '#kit/caller-turns.ts'
+import { ConnectionCounts } from '#kit/connections.ts'
 import { discoverEndpoints } from '#kit/discover.ts'
 import { HttpServer } from '#kit/http-server.ts'
 import { LongPolls } from '#kit/long-polls.ts'
 import { Metrics } from '#kit/metrics.ts'
 import type { Services } from '#kit/services.ts'
+import { speaksForMany } from '#kit/speaks-for-many.ts'
 import { type AccountSettings, accountServices } from '#services/accounts/account-services.ts'
 import type { RandomBytes } from '#services/accounts/secrets.ts'
 import { e2eeServices } from '#services/e2ee/e2ee-services.ts'
@@ -233,7 +237,15 @@ export async function startServer(config: Config, surroundings: Surroundings): P
   const { services } = started.use(await openServices(config, surroundings))
   if (config.listeners.some(({ resources }) => resources.includes('federation'))) services.federation.prepare()
   const found = await discoverEndpoints(join(import.meta.dirname, 'edge'))
-  const longPolls = new LongPolls(services.sessions)
+  const shared = {
+    longPolls: new LongPolls(services.sessions),
+    callerTurns: new CallerTurns(),
+    bodyBudget: new BodyBudget({ totalBytes: BODY_BYTES_IN_FLIGHT_MAX, addressBytes: BODY_BYTES_PER_ADDRESS_MAX }),
+    connectionCounts: new ConnectionCounts({
+      perAddressMax: config.connections_per_address,
+      isExempt: trustedAddresses(config),
+    }),
+  }
   const addresses: ListenerAddress[] = []
   const servers: HttpServer[] = []
   // All listeners stop at the same time, each with its own ten seconds.
@@ -248,7 +260,7 @@ export async function startServer(config: Config, surroundings: Surroundings): P
       authenticateServer: (request) => services.federation.requestAuthenticator.authenticate(request),
       limiter: services.limiter,
       serverLimiter: services.serverLimiter,
-      longPolls,
+      ...shared,
       log: surroundings.log,
       metrics: services.metrics,
       trustedProxies: config.trusted_proxies,
@@ -262,6 +274,14 @@ export async function startServer(config: Config, surroundings: Surroundings): P
   const ending = started.move()
   const stop = () => ending.disposeAsync()
   return { addresses, services, stop, [Symbol.asyncDispose]: stop }
+}
+
+function trustedAddresses({ trusted_proxies: ranges }: Config): (address: string) => boolean {
+  try {
+    return speaksForMany(ranges)
+  } catch (error) {
+    throw new StartError(`trusted_proxies: ${(error as Error).message}`)
+  }
 }
 
 /** Something outside of the program keeps it from starting; the message says what, and which setting it hangs on. */

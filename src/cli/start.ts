@@ -1,8 +1,15 @@
 import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '#config/schema.ts'
 import { startServer } from '../server.ts'
 import { makeLogger } from './logger.ts'
 import { VERSION } from './version.ts'
+
+/**
+ * Until when a stop is over, whatever the load: ten seconds for requests, the rest for what services and the database
+ * still have to do. What is acknowledged is on disk, so nothing is lost by an end in the middle of that.
+ */
+const STOP_MS_MAX = 11_500
 
 /** `hearth start`: runs until SIGINT or SIGTERM, then ends in order; a second signal ends at once. */
 export async function start(config: Config): Promise<number> {
@@ -17,8 +24,9 @@ export async function start(config: Config): Promise<number> {
   if (firstRun !== null) log.info(`There is no administrator yet. Make one here, once: ${firstRun}`)
   const signal = await signalled
   log.info(`Stopping on ${signal}; once more to stop at once`)
-  await server.stop()
-  log.info('Stopped')
+  const isOrderly = await Promise.race([server.stop().then(() => true), sleep(STOP_MS_MAX, false)])
+  if (isOrderly) log.info('Stopped')
+  else log.warn('Stopped in the middle of work that took too long')
   return 0
 }
 

@@ -191,6 +191,12 @@ export const configSchema = Type.Object({
     ],
   }),
   trusted_proxies: ranges('Proxies whose X-Forwarded-For is believed.', '127.0.0.1'),
+  connections_per_address: integer(
+    500,
+    1,
+    20_000,
+    'Connections of one address at a time. Those of this machine and of trusted_proxies are not counted.',
+  ),
   registration: Type.Object(
     {
       enabled: flag(false, 'Let anybody make an account.'),

@@ -50,6 +50,8 @@ export class InMemoryNetwork {
   }
 }
 
+const NEVER = new AbortController().signal
+
 /** Serves endpoints as the HTTP server does. What is no `MatrixError` goes to `onDefect`, and is answered with 500. */
 export function endpointServer(
   endpoints: readonly Endpoint[],
@@ -70,9 +72,10 @@ export function endpointServer(
         queryString,
         uri: request.uri,
         authorization: request.authorization === null ? [] : [request.authorization],
-        body: Buffer.from(request.body ?? ''),
+        readBody: async () => Buffer.from(request.body ?? ''),
         header: () => undefined,
-        signal: new AbortController().signal,
+        signal: NEVER,
+        over: NEVER,
         ip: '127.0.0.1',
         userAgent: null,
       })

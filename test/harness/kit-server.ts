@@ -3,7 +3,10 @@ import { pino } from 'pino'
 import { type FederationLimit, RATE_LIMITS, type RateLimits } from '#config/rate-limits.ts'
 import type { DeviceId, ServerName, UserId } from '#core/ids.ts'
 import { unknownToken } from '#core/matrix-error.ts'
+import { BODY_BYTES_IN_FLIGHT_MAX, BODY_BYTES_PER_ADDRESS_MAX, BodyBudget } from '#kit/body-budget.ts'
 import type { Authenticate, AuthenticateServer } from '#kit/caller.ts'
+import { CallerTurns } from '#kit/caller-turns.ts'
+import { ConnectionCounts } from '#kit/connections.ts'
 import type { Endpoint } from '#kit/endpoint.ts'
 import { HttpServer } from '#kit/http-server.ts'
 import { LongPolls } from '#kit/long-polls.ts'
@@ -46,6 +49,9 @@ export async function startKitServer(
     serverLimit?: FederationLimit
     trustedProxies?: readonly string[]
     authenticateServer?: AuthenticateServer
+    bodyBudget?: BodyBudget
+    connectionCounts?: ConnectionCounts
+    drainMsMax?: number
   } = {},
 ): Promise<KitServer> {
   const { clock, timers, advance } = manualTime(1_000_000)
@@ -57,12 +63,22 @@ export async function startKitServer(
     services: {} as Services,
     authenticate: authenticateByName,
     authenticateServer:
-      options.authenticateServer ?? (async () => ({ origin: 'other.example' as ServerName, content: undefined })),
+      options.authenticateServer ??
+      (async ({ readBody }) => {
+        await readBody()
+        return { origin: 'other.example' as ServerName, content: undefined }
+      }),
     limiter: new RateLimiter({ limits: { ...RATE_LIMITS, ...options.limits }, clock }),
     serverLimiter: new ServerLimiter({ limit: options.serverLimit ?? false, clock, timers }),
     log: pino({ level: 'debug' }, { write: (line: string) => logged.push(line) }),
     metrics,
     longPolls: new LongPolls({ onRevoked: () => () => {} }),
+    callerTurns: new CallerTurns(),
+    bodyBudget:
+      options.bodyBudget ??
+      new BodyBudget({ totalBytes: BODY_BYTES_IN_FLIGHT_MAX, addressBytes: BODY_BYTES_PER_ADDRESS_MAX }),
+    connectionCounts: options.connectionCounts ?? new ConnectionCounts({ perAddressMax: 1_000, isExempt: () => false }),
+    ...(options.drainMsMax !== undefined && { drainMsMax: options.drainMsMax }),
     trustedProxies: options.trustedProxies ?? [],
     tls: null,
     requestIdPrefix: 'test',

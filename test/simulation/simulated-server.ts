@@ -4,6 +4,7 @@ import { pino } from 'pino'
 import { parseConfig } from '#config/load.ts'
 import type { DeviceId, ServerName, UserId } from '#core/ids.ts'
 import type { Caller } from '#kit/caller.ts'
+import { CallerTurns } from '#kit/caller-turns.ts'
 import { discoverEndpoints } from '#kit/discover.ts'
 import { LongPolls } from '#kit/long-polls.ts'
 import type { Services } from '#kit/services.ts'
@@ -124,6 +125,7 @@ export class SimulatedServer {
         limiter: services.limiter,
         serverLimiter: services.serverLimiter,
         longPolls: new LongPolls(services.sessions),
+        callerTurns: new CallerTurns(),
       },
       complain,
     )

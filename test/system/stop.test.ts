@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { readdirSync, statSync } from 'node:fs'
 import { Agent, type ClientRequest, request } from 'node:http'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { json } from 'node:stream/consumers'
 import { it } from 'node:test'
@@ -13,6 +14,9 @@ import { until } from '#test/system/harness/until.ts'
 const LONG_POLLS = 500
 const USERS = 20
 const EXIT_MS_MAX = 15_000
+const CONNECTIONS = 100
+const PIPELINED = 60
+const LOADED_EXIT_MS_MAX = 12_000
 
 onEachDatabase('stop', (database) => {
   it('T17: each accepted request is answered, the exit is quick and clean', async (test) => {
@@ -77,6 +81,35 @@ onEachDatabase('stop', (database) => {
       [],
     )
   })
+})
+
+it('T17: the end comes within 12 s whatever the load, also of clients that are gone, and looks like no defect', async (test) => {
+  await using hearth = await Hearth.start({ database: 'sqlite' })
+  const user = await new Api(hearth.url).register('busy')
+  const roomId = await user.createRoom({ preset: 'public_chat' })
+  for (let n = 0; n < 100; n++) await user.request('PUT', room(roomId, 'state', 'test.many', `${n}`), { body: { n } })
+  const { hostname, port } = new URL(hearth.url)
+  const head = `GET ${V3}/sync HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${user.token}\r\n\r\n`
+  const answered = Promise.withResolvers<void>()
+  const sockets = Array.from({ length: CONNECTIONS }, () => {
+    const socket = connect(Number(port), hostname, () => socket.write(head.repeat(PIPELINED)))
+    socket.on('error', () => {})
+    socket.on('data', () => answered.resolve())
+    return socket
+  })
+  await answered.promise
+  for (const socket of sockets.slice(0, CONNECTIONS / 2)) socket.destroy()
+  const began = performance.now()
+  assert.equal((await fetch(`${hearth.url}/health`)).status, 200)
+  const healthMs = performance.now() - began
+  const stopped = performance.now()
+  const exit = await hearth.stop()
+  const ms = performance.now() - stopped
+  test.diagnostic(`/health after ${Math.round(healthMs)} ms, exit after ${Math.round(ms)} ms`)
+  for (const socket of sockets) socket.destroy()
+  assert.deepEqual(exit, { code: 0, signal: null }, hearth.output)
+  assert.ok(ms <= LOADED_EXIT_MS_MAX, `${ms} ms`)
+  assert.doesNotMatch(hearth.output, /defect|failed/)
 })
 
 const sinces = new Map<Api, string>()

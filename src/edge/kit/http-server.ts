@@ -1,20 +1,24 @@
 /** HTTP around the endpoints: routing, limits, CORS, errors, and the orderly end. Fastify carries it. */
 import type { Server } from 'node:http'
-import { type AddressInfo, Server as NetServer } from 'node:net'
+import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
 import { setImmediate as nextRound, setTimeout as sleep } from 'node:timers/promises'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
 import type { Logger } from 'pino'
 import { invalidParam, MatrixError, unrecognized } from '#core/matrix-error.ts'
 import { Answer, text } from '#kit/answer.ts'
+import type { BodyBudget, BodyShare } from '#kit/body-budget.ts'
 import { refuseConnection } from '#kit/connection-error.ts'
+import { type ConnectionCounts, Connections, RequestQueue } from '#kit/connections.ts'
 import { CORS_HEADERS } from '#kit/cors.ts'
-import { BODY_BYTES_MAX, type Endpoint } from '#kit/endpoint.ts'
+import type { Endpoint } from '#kit/endpoint.ts'
 import { defectAnswer, errorAnswer } from '#kit/error-response.ts'
-import { type AbortReason, InFlight } from '#kit/in-flight.ts'
+import { InFlight, OpenRequest } from '#kit/in-flight.ts'
 import type { Metrics } from '#kit/metrics.ts'
 import { pathPattern, routerPath } from '#kit/path-pattern.ts'
-import { readBody } from '#kit/read-body.ts'
+import { discardBody, hasBody, readBody } from '#kit/read-body.ts'
+import { addressKey } from '#kit/request-address.ts'
 import { EndpointRunner, type RunDeps } from '#kit/run-endpoint.ts'
+import { limitExceeded } from '#services/rate-limits/rate-limiter.ts'
 
 const HEADERS_TIMEOUT_MS = 15_000
 const REQUEST_TIMEOUT_MS = 60_000
@@ -25,13 +29,20 @@ const IDLE_TIMEOUT_MS = 120_000
 const KEEP_ALIVE_TIMEOUT_MS = 65_000
 const HEADERS_COUNT_MAX = 100
 const CONNECTIONS_MAX = 20_000
+/** What a client is told to wait that sent too many requests in a row, in milliseconds. */
+const PIPELINE_RETRY_MS = 1_000
 /** Longer than Node's limit for the whole head of a request (16 KiB): the schemas decide about lengths. */
 const PARAM_LENGTH_MAX = 16_384
 const USER_AGENT_LENGTH_MAX = 512
 const LOGGED_PATH_LENGTH_MAX = 300
 /** While stopping, how long requests that are already on their way over open connections are still taken. */
 const LAST_REQUESTS_MS = 100
-const DRAIN_MS_MAX = 10_000
+/** How long what was accepted may take then. */
+export const DRAIN_MS_MAX = 10_000
+/** How long the answers of what took longer may take to leave. */
+const FLUSH_MS_MAX = 300
+/** When a client may come again that the stop cut off, in milliseconds. */
+const STOPPED_RETRY_MS = 5_000
 
 export type HttpDeps = RunDeps & {
   readonly endpoints: readonly Endpoint[]
@@ -43,11 +54,15 @@ export type HttpDeps = RunDeps & {
   readonly tls: { readonly cert: string; readonly key: string } | null
   /** Starts every request id, so that ids of different runs and listeners differ. */
   readonly requestIdPrefix: string
+  readonly bodyBudget: BodyBudget
+  readonly connectionCounts: ConnectionCounts
+  /** Instead of ten seconds. */
+  readonly drainMsMax?: number
 }
 
 declare module 'fastify' {
   interface FastifyRequest {
-    abort: AbortController
+    open: OpenRequest
   }
   interface FastifyContextConfig {
     operation?: string
@@ -60,11 +75,14 @@ export class HttpServer {
   readonly #app: FastifyInstance
   readonly #deps: HttpDeps
   readonly #inFlight = new InFlight()
+  readonly #connections: Connections
+  readonly #queues = new WeakMap<Socket, RequestQueue>()
   readonly #knownPaths: readonly RegExp[]
   #requestCount = 0
 
   constructor(deps: HttpDeps) {
     this.#deps = deps
+    this.#connections = new Connections(deps.connectionCounts)
     const paths = new Set(deps.endpoints.flatMap((endpoint) => endpoint.paths))
     this.#knownPaths = [...paths].map(pathPattern)
     this.#app = this.#makeApp()
@@ -76,6 +94,7 @@ export class HttpServer {
   async listen(host: string, port: number): Promise<AddressInfo> {
     const { server } = this.#app
     limitConnections(server)
+    server.on('connection', (socket: Socket) => this.#connections.admit(socket))
     await this.#app.ready()
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)
@@ -89,7 +108,7 @@ export class HttpServer {
 
   /**
    * Stops accepting, lets what was accepted finish (long polls are told to answer at once), then closes the
-   * connections; after ten seconds whatever still runs is cut off.
+   * connections; after ten seconds what still runs is answered with 503 and cut off.
    */
   async stop(): Promise<void> {
     const { server } = this.#app
@@ -101,18 +120,28 @@ export class HttpServer {
     // A timer that comes late comes before what has arrived meanwhile: that is read first.
     await nextRound()
     server.closeIdleConnections()
-    const deadline = new AbortController()
-    await Promise.race([this.#inFlight.drained(), sleep(DRAIN_MS_MAX, undefined, { signal: deadline.signal })])
-    deadline.abort()
-    server.closeAllConnections()
+    const { log, drainMsMax = DRAIN_MS_MAX } = this.#deps
+    await this.#drained(drainMsMax)
+    if (this.#inFlight.size > 0) {
+      log.warn(`${this.#inFlight.size} requests took too long and were cut off`)
+      this.#inFlight.cutOff()
+      await this.#drained(FLUSH_MS_MAX)
+    }
+    this.#connections.destroyAll()
     await this.#app.close()
+  }
+
+  /** Resolves when no request is open any more, or after so many milliseconds. */
+  async #drained(msMax: number): Promise<void> {
+    const deadline = new AbortController()
+    await Promise.race([this.#inFlight.drained(), sleep(msMax, undefined, { signal: deadline.signal })])
+    deadline.abort()
   }
 
   #makeApp(): FastifyInstance {
     const { trustedProxies, tls, requestIdPrefix } = this.#deps
     const options = {
       trustProxy: trustedProxies.length === 0 ? false : [...trustedProxies],
-      bodyLimit: BODY_BYTES_MAX,
       keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
       requestTimeout: REQUEST_TIMEOUT_MS,
       connectionTimeout: IDLE_TIMEOUT_MS,
@@ -120,8 +149,9 @@ export class HttpServer {
       genReqId: () => `${requestIdPrefix}-${(++this.#requestCount).toString(36)}`,
       routerOptions: { maxParamLength: PARAM_LENGTH_MAX, querystringParser: () => ({}) },
       frameworkErrors: (_error: Error, request: FastifyRequest, reply: FastifyReply) => {
-        this.#onRequest(request, reply)
-        this.#send(reply, errorAnswer(invalidParam('The path is not a valid URL path')))
+        this.#enter(request, reply, () => {
+          this.#send(reply, errorAnswer(invalidParam('The path is not a valid URL path')))
+        })
       },
       clientErrorHandler: refuseConnection,
     }
@@ -132,15 +162,16 @@ export class HttpServer {
       secure === null ? fastify({ ...options, http }) : fastify({ ...options, https: secure })
     ) as FastifyInstance
     app.removeAllContentTypeParsers()
-    app.addContentTypeParser('*', (request, payload, done) => {
-      readBody(payload, request.routeOptions.bodyLimit).then((body) => done(null, body), done)
-    })
-    app.decorateRequest('abort')
+    // Bodies are read when somebody wants them: see `#answer`.
+    app.addContentTypeParser('*', (_request, _payload, done) => done(null))
+    app.decorateRequest('open')
     app.addHook('onRequest', (request, reply, done) => {
-      this.#onRequest(request, reply)
-      const early = earlyAnswer(request)
-      if (early === null) done()
-      else this.#send(reply, early)
+      const isRefused = this.#queueOf(request.raw.socket).isFull
+      this.#enter(request, reply, () => {
+        const early = isRefused ? errorAnswer(limitExceeded(PIPELINE_RETRY_MS)) : earlyAnswer(request)
+        if (early === null) done()
+        else this.#send(reply, early)
+      })
     })
     app.setErrorHandler((error, request, reply) => this.#send(reply, this.#errorAnswer(error, request)))
     app.setNotFoundHandler((request, reply) => this.#send(reply, this.#notFound(request)))
@@ -154,7 +185,6 @@ export class HttpServer {
       this.#app.route({
         method: endpoint.method,
         url: routerPath(path),
-        bodyLimit: endpoint.bodyBytesMax,
         config: { operation },
         handler: async (request, reply) => this.#send(reply, await this.#answer(runner, request)),
       })
@@ -162,32 +192,57 @@ export class HttpServer {
   }
 
   async #answer(runner: EndpointRunner, request: FastifyRequest): Promise<Answer> {
+    const { raw, ip, open } = request
+    const share = this.#deps.bodyBudget.share(addressKey(ip))
     try {
       return await runner.run({
         params: request.params as Readonly<Record<string, string | undefined>>,
         queryString: splitUrl(request).query,
-        uri: request.raw.url ?? '',
-        authorization: request.raw.headersDistinct['authorization'] ?? [],
-        body: (request.body as Uint8Array | undefined) ?? NO_BODY,
-        header: (name) => request.raw.headersDistinct[name]?.join(', '),
-        signal: request.abort.signal,
-        ip: request.ip,
+        uri: raw.url ?? '',
+        authorization: raw.headersDistinct['authorization'] ?? [],
+        readBody: () => bodyOf(request, runner.endpoint.bodyBytesMax, share),
+        header: (name) => raw.headersDistinct[name]?.join(', '),
+        signal: open.signal,
+        over: open.over,
+        ip,
         userAgent: request.headers['user-agent']?.slice(0, USER_AGENT_LENGTH_MAX) ?? null,
       })
     } catch (error) {
       return this.#errorAnswer(error, request)
+    } finally {
+      share.release()
     }
   }
 
-  #onRequest(request: FastifyRequest, reply: FastifyReply): void {
-    const abort = this.#inFlight.begin()
-    request.abort = abort
+  /** Takes a request in, and calls `begin` when it is its turn on its connection. */
+  #enter(request: FastifyRequest, reply: FastifyReply, begin: () => void): void {
+    const open = new OpenRequest(() => this.#send(reply, stoppedAnswer()))
+    const queue = this.#queueOf(request.raw.socket)
+    request.open = open
     reply.headers(CORS_HEADERS)
     reply.raw.once('close', () => {
-      if (!reply.raw.writableFinished) abort.abort('gone' satisfies AbortReason)
-      this.#inFlight.end(abort)
+      if (!reply.raw.writableFinished) open.leave()
+      this.#inFlight.end(open)
       this.#record(request, reply)
+      queue.leave(open)
     })
+    this.#inFlight.begin(open)
+    queue.enter(open, begin)
+  }
+
+  #queueOf(socket: Socket): RequestQueue {
+    let queue = this.#queues.get(socket)
+    if (queue !== undefined) return queue
+    queue = new RequestQueue()
+    this.#queues.set(socket, queue)
+    // Answers that wait behind others never hear that their connection has ended.
+    socket.once('close', () => {
+      for (const open of queue.end()) {
+        open.leave()
+        this.#inFlight.end(open)
+      }
+    })
+    return queue
   }
 
   /** Tokens stand in queries, headers and some paths, so of what was routed only the operation is logged. */
@@ -202,8 +257,12 @@ export class HttpServer {
   }
 
   #send(reply: FastifyReply, answer: Answer): FastifyReply {
+    // The stop answered in the handler's place, or the client is gone.
+    if (reply.sent) return reply
     if (this.#inFlight.stopping) reply.header('connection', 'close')
-    return reply.code(answer.status).headers(answer.headers).send(answer.body)
+    reply.code(answer.status).headers(answer.headers).send(answer.body)
+    discardBody(reply.request.raw)
+    return reply
   }
 
   #errorAnswer(error: unknown, request: FastifyRequest): Answer {
@@ -214,6 +273,11 @@ export class HttpServer {
       return errorAnswer(new MatrixError('M_UNKNOWN', message ?? 'Bad request', { status: statusCode }))
     }
     const operation = request.routeOptions.config?.operation
+    // What it asked is being closed under its hands, and nobody waits for it.
+    if (request.open.over.aborted) {
+      this.#deps.log.debug({ request: request.id, operation, err: error }, 'a request ended that nobody waited for')
+      return defectAnswer(request.id)
+    }
     this.#deps.log.error({ request: request.id, operation, err: error }, 'a request failed by a defect')
     return defectAnswer(request.id)
   }
@@ -224,6 +288,19 @@ export class HttpServer {
     if (!this.#knownPaths.some((pattern) => pattern.test(path))) return errorAnswer(unrecognized('Unknown endpoint'))
     return errorAnswer(new MatrixError('M_UNRECOGNIZED', 'The endpoint has no such method', { status: 405 }))
   }
+}
+
+/** GET has none: what comes with it all the same is for nobody. */
+async function bodyOf({ raw }: FastifyRequest, bytesMax: number, share: BodyShare): Promise<Uint8Array> {
+  return raw.method === 'GET' || !hasBody(raw) ? NO_BODY : readBody(raw, bytesMax, share)
+}
+
+function stoppedAnswer(): Answer {
+  const error = new MatrixError('M_UNKNOWN', 'The server is stopping', {
+    status: 503,
+    extra: { retry_after_ms: STOPPED_RETRY_MS },
+  })
+  return errorAnswer(error)
 }
 
 function limitConnections(server: Server): void {

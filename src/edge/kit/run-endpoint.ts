@@ -4,6 +4,7 @@ import { jsonText } from '#core/json/text.ts'
 import { Answer } from '#kit/answer.ts'
 import { accessToken, authenticateRequest } from '#kit/authentication.ts'
 import type { Authenticate, AuthenticateServer, Origin } from '#kit/caller.ts'
+import { CALLER_POLLS_MAX, CALLER_RUNNING_MAX, type CallerTurns, clientGone } from '#kit/caller-turns.ts'
 import type { AnyInput, Endpoint } from '#kit/endpoint.ts'
 import type { LongPolls } from '#kit/long-polls.ts'
 import { parseQueryString } from '#kit/query-string.ts'
@@ -20,6 +21,7 @@ export type RunDeps = {
   readonly limiter: RateLimiter
   readonly serverLimiter: ServerLimiter
   readonly longPolls: LongPolls
+  readonly callerTurns: CallerTurns
 }
 
 /** A request as it came, before any of it is believed. */
@@ -31,10 +33,17 @@ export type RawRequest = Origin & {
   readonly uri: string
   /** Each header of that name. */
   readonly authorization: readonly string[]
-  readonly body: Uint8Array
+  /**
+   * Reads the body: not before it is known that whoever sends it may, since it takes memory. Once.
+   * @throws MatrixError M_TOO_LARGE, M_LIMIT_EXCEEDED; M_NOT_JSON where it ends early
+   */
+  readBody(): Promise<Uint8Array>
   /** A header by its name in lower case. */
   header(name: string): string | undefined
+  /** Tells the handler to answer at once. */
   readonly signal: AbortSignal
+  /** Aborts when nobody waits for the answer any more. */
+  readonly over: AbortSignal
 }
 
 export class EndpointRunner {
@@ -57,44 +66,52 @@ export class EndpointRunner {
     const { endpoint } = this
     const { services, authenticateServer, limiter, serverLimiter } = this.#deps
     const { uri, authorization, ip, userAgent, signal } = request
-    const { origin, content } = await authenticateServer({
-      method: endpoint.method,
-      uri,
-      authorization,
-      body: request.body,
-    })
+    let bytes = 0
+    const readBody = async () => {
+      const body = await request.readBody()
+      bytes = body.length
+      return body
+    }
+    const { origin, content } = await authenticateServer({ method: endpoint.method, uri, authorization, readBody })
     if (endpoint.rateLimit !== false) limiter.take(endpoint.rateLimit, origin)
     const params = this.#reader.params(request.params)
     const query = this.#reader.query(parseQueryString(request.queryString))
     const body = this.#reader.parsedBody(content)
     const headers = headersOf(endpoint, request)
     const input = { params, query, body, headers, caller: null, origin, signal, ip, userAgent }
-    const bytes = request.body.length
-    return asAnswer(await serverLimiter.run(origin, { bytes, signal }, () => endpoint.handle(input, services)))
+    const handle = () => {
+      if (request.over.aborted) throw clientGone()
+      return endpoint.handle(input, services)
+    }
+    return asAnswer(await serverLimiter.run(origin, { bytes, signal }, handle))
   }
 
   async #runForClient(request: RawRequest): Promise<Answer> {
     const { endpoint } = this
-    const { services, authenticate, limiter, longPolls } = this.#deps
-    const { ip, userAgent, signal } = request
+    const { authenticate, limiter, callerTurns } = this.#deps
+    const { ip, userAgent, over } = request
     const query = parseQueryString(request.queryString)
     const token = accessToken(request.authorization[0], query)
     const caller = await authenticateRequest(endpoint.auth, token, { ip, userAgent }, authenticate)
-    if (endpoint.rateLimit !== false) limiter.take(endpoint.rateLimit, caller?.userId ?? addressKey(ip))
-    const input = {
-      params: this.#reader.params(request.params),
-      query: this.#reader.query(query),
-      body: this.#reader.body(request.body),
-      headers: headersOf(endpoint, request),
-      caller,
-      origin: null,
-      signal,
-      ip,
-      userAgent,
-    }
+    const key = caller?.userId ?? addressKey(ip)
+    if (endpoint.rateLimit !== false) limiter.take(endpoint.rateLimit, key)
+    const params = this.#reader.params(request.params)
+    const checked = { params, query: this.#reader.query(query), caller }
+    // Those that wait for news are counted apart: they do nothing, and must not keep others waiting.
+    const [turnKey, runningMax] = endpoint.longPoll ? [`poll ${key}`, CALLER_POLLS_MAX] : [key, CALLER_RUNNING_MAX]
+    return callerTurns.run(turnKey, runningMax, over, () => this.#handle(request, checked))
+  }
+
+  async #handle(request: RawRequest, checked: Pick<AnyInput, 'params' | 'query' | 'caller'>): Promise<Answer> {
+    const { endpoint } = this
+    const { services, longPolls } = this.#deps
+    const { ip, userAgent, signal } = request
+    const body = this.#reader.body(endpoint.body === null ? NO_BODY : await request.readBody())
+    if (request.over.aborted) throw clientGone()
+    const input = { ...checked, body, headers: headersOf(endpoint, request), origin: null, signal, ip, userAgent }
     const answer =
-      endpoint.longPoll && caller !== null
-        ? await longPolls.run(caller, signal, async (signal) => endpoint.handle({ ...input, signal }, services))
+      endpoint.longPoll && checked.caller !== null
+        ? await longPolls.run(checked.caller, signal, async (signal) => endpoint.handle({ ...input, signal }, services))
         : await endpoint.handle(input, services)
     return asAnswer(answer)
   }
@@ -108,4 +125,5 @@ function asAnswer(answer: object): Answer {
   return answer instanceof Answer ? answer : new Answer(200, JSON_HEADERS, jsonText(answer))
 }
 
+const NO_BODY = new Uint8Array(0)
 const JSON_HEADERS = Object.freeze({ 'content-type': 'application/json' })

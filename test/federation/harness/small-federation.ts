@@ -8,6 +8,7 @@ import { parseConfig } from '#config/load.ts'
 import type { DeviceId, EventId, RoomId, ServerName, UserId } from '#core/ids.ts'
 import { parseJson } from '#core/json/parse.ts'
 import type { Caller } from '#kit/caller.ts'
+import { CallerTurns } from '#kit/caller-turns.ts'
 import { discoverEndpoints } from '#kit/discover.ts'
 import { LongPolls } from '#kit/long-polls.ts'
 import type { Services } from '#kit/services.ts'
@@ -135,6 +136,7 @@ export class Member {
         limiter: services.limiter,
         serverLimiter: services.serverLimiter,
         longPolls: new LongPolls(services.sessions),
+        callerTurns: new CallerTurns(),
       },
       complain,
     )

@@ -27,7 +27,8 @@ export type IncomingRequest = {
   readonly uri: string
   /** Each `Authorization` header. */
   readonly authorization: readonly string[]
-  readonly body: Uint8Array
+  /** Reads the body, which takes memory: only for whom the header speaks. */
+  readBody(): Promise<Uint8Array>
 }
 
 /** A request that came from whom it says. */
@@ -54,7 +55,7 @@ export class RequestAuthenticator {
 
   /**
    * The server that signed a request; from then on we try to reach it again, whatever failed before. The body isn't
-   * parsed before it is worth it.
+   * read before the header is in order and its key known.
    *
    * @throws M_UNAUTHORIZED; M_NOT_JSON or M_BAD_JSON for the body
    */
@@ -67,10 +68,11 @@ export class RequestAuthenticator {
     if (!Object.keys(signatures).some((keyId) => keys.has(keyId))) {
       throw unauthorized(`No key of ${origin} is known that signed the request`)
     }
+    const body = await request.readBody()
     // Many may ask at once; what they send takes a while to read and to check.
     const timeSlice = new TimeSlice()
     await timeSlice.yieldIfDue()
-    const { method, uri, body } = request
+    const { method, uri } = request
     const content = body.length === 0 ? undefined : await inSlices(parseSparing(body, PARSING))
     for await (const signed of signedForms(body, content)) {
       await timeSlice.yieldIfDue()
