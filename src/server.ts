@@ -1,7 +1,6 @@
 /** The composition root: store → services → endpoints → listeners. The only file that knows all of them. */
 import { X509Certificate } from 'node:crypto'
 import { mkdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { federationLimit, rateLimits } from '#config/rate-limits.ts'
 import type { Config, Resource } from '#config/schema.ts'
@@ -236,7 +235,7 @@ export async function startServer(config: Config, surroundings: Surroundings): P
   await using started = new AsyncDisposableStack()
   const { services } = started.use(await openServices(config, surroundings))
   if (config.listeners.some(({ resources }) => resources.includes('federation'))) services.federation.prepare()
-  const found = await discoverEndpoints(join(import.meta.dirname, 'edge'))
+  const found = await discoverEndpoints()
   const shared = {
     longPolls: new LongPolls(services.sessions),
     callerTurns: new CallerTurns(),

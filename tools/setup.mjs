@@ -55,3 +55,7 @@ if (tooOld() || existsSync(join(pinned, 'node_modules'))) {
 } else {
   linkNode(process.execPath)
 }
+
+// A start from a packed program takes a third of the time; without it the sources run all the same.
+const packing = spawnSync(link, [join(root, 'tools', 'pack.ts')], { stdio: 'inherit' })
+if (packing.status !== 0) console.error('Packing the program failed; it runs from its sources')

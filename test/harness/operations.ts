@@ -30,7 +30,7 @@ export function readOperations(): Operation[] | null {
 }
 
 export function readEndpoints(): Promise<FoundEndpoint[]> {
-  return discoverEndpoints(join(ROOT, 'src', 'edge'))
+  return discoverEndpoints()
 }
 
 /** The lines of the operations that no endpoint serves, in the order of the specification's data. */

@@ -14,14 +14,13 @@ import { openStore } from '#store/sql/open.ts'
 import type { Store } from '#store/store.ts'
 import type { UserNid } from '#store/types/users.ts'
 import { endpointServer, type WireServer } from '#test/federation/in-memory-network.ts'
-import { ROOT } from '#test/harness/source-file.ts'
 import { CrashingStore } from '#test/simulation/crashing-store.ts'
 import type { FaultyNetwork } from '#test/simulation/faulty-network.ts'
 import { verifyOnce } from '#test/simulation/verify-once.ts'
 import type { VirtualTime } from '#test/simulation/virtual-time.ts'
 import { openServices } from '../../src/server.ts'
 
-const endpoints = await discoverEndpoints(join(ROOT, 'src', 'edge'))
+const endpoints = await discoverEndpoints()
 
 // biome-ignore lint/suspicious/noExplicitAny: answers of every shape
 export type Reply = { readonly status: number; readonly body: any }

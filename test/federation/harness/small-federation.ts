@@ -17,10 +17,9 @@ import { realTimers, type Timers } from '#services/time/timers.ts'
 import { openStore } from '#store/sql/open.ts'
 import type { Store } from '#store/store.ts'
 import { endpointServer, InMemoryNetwork, type WireServer } from '#test/federation/in-memory-network.ts'
-import { ROOT } from '#test/harness/source-file.ts'
 import { type OpenServices, openServices } from '../../../src/server.ts'
 
-const endpoints = await discoverEndpoints(join(ROOT, 'src', 'edge'))
+const endpoints = await discoverEndpoints()
 
 // biome-ignore lint/suspicious/noExplicitAny: answers of every shape
 export type Reply = { readonly status: number; readonly body: any }

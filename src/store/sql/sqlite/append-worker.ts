@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { extname, join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { ServerName } from '#core/ids.ts'
 import {
@@ -21,9 +22,9 @@ export class AppendWorker {
 
   /** @param path of a database that is migrated */
   constructor(path: string, serverName: ServerName) {
-    this.#worker = new Worker(new URL('./append-thread.ts', import.meta.url), {
-      workerData: { path, serverName },
-    })
+    // Beside this file as a source, and in the packed program too.
+    const file = join(import.meta.dirname, `append-thread${extname(import.meta.filename)}`)
+    this.#worker = new Worker(file, { workerData: { path, serverName } })
     this.#worker.on('message', (answer: AppendAnswer) => this.#answered(answer))
   }
 
