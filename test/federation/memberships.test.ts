@@ -332,17 +332,24 @@ describe('inviting users of other servers', () => {
     await a.sees(roomId, carol.userId, 'join')
   })
 
-  it('can be taken back', async () => {
-    const roomId = await alice.createRoom({})
-    ok(await alice.room(roomId, 'invite', { user_id: bob.userId }))
-    ok(await alice.room(roomId, 'kick', { user_id: bob.userId }))
-    while ((await bob.sync()).rooms?.invite?.[roomId] !== undefined) {
-      const { promise, resolve } = Promise.withResolvers<void>()
-      const end = b.store.onCommit(() => resolve())
-      if ((await bob.sync()).rooms?.invite?.[roomId] !== undefined) await promise
-      end()
-    }
-  })
+  for (const [who, moderator] of [
+    ['the inviter', () => alice],
+    ['a moderator on another server, who proves it', () => carol],
+  ] as const)
+    it(`can be taken back by ${who}`, async () => {
+      const power_level_content_override = { users: { [alice.userId]: 100, [carol.userId]: 50 } }
+      const roomId = await alice.createRoom({ ...PUBLIC, room_version: '11', power_level_content_override })
+      ok(await carol.join(roomId, a))
+      ok(await alice.room(roomId, 'invite', { user_id: bob.userId }))
+      await c.sees(roomId, bob.userId, 'invite')
+      ok(await moderator().room(roomId, 'kick', { user_id: bob.userId }))
+      while ((await bob.sync()).rooms?.invite?.[roomId] !== undefined) {
+        const { promise, resolve } = Promise.withResolvers<void>()
+        const end = b.store.onCommit(() => resolve())
+        if ((await bob.sync()).rooms?.invite?.[roomId] !== undefined) await promise
+        end()
+      }
+    })
 
   it('can be rejected', async () => {
     const roomId = await alice.createRoom({})

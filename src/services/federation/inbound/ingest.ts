@@ -45,6 +45,9 @@ export type IngestDeps = {
   readonly onOutOfBandEvent?: (event: Event) => Promise<boolean>
 }
 
+/** Questions to other servers about what authorises one event of a room that this server isn't in. */
+const PROOF_REQUESTS_MAX = 5
+
 /** "pdu_processing_results": what is said of one PDU of a transaction. */
 export type PduAnswer = { readonly error?: string }
 
@@ -65,6 +68,7 @@ export class Ingest {
   /** What states had to be built without. */
   readonly leftOut: LeftOutEvents
   readonly #deps: IngestDeps
+  readonly #authChains: AuthChains
   readonly #gatherer: Gatherer
   readonly #forks: ForwardExtremityMerger
   readonly #history: HistoryImport
@@ -81,6 +85,7 @@ export class Ingest {
     this.outliers = new OutlierEvents(store, onUnrejected)
     const { reader, received, outliers, counters } = this
     const authChains = new AuthChains({ store, fetcher, reader, outliers })
+    this.#authChains = authChains
     this.leftOut = new LeftOutEvents({ ...deps, reader, outliers, onTaken: (roomId) => this.arrived(roomId) })
     const keyWaits = new KeyWaits(deps.clock)
     this.states = new RemoteStates({ store, fetcher, reader, authChains, leftOut: this.leftOut, keyWaits, counters })
@@ -199,6 +204,22 @@ export class Ingest {
         (await isAllowedByAcl(tx, room.nid, origin)) && (await isAllowedByAcl(tx, room.nid, serverOf(event.sender))),
     )
     return isAllowed ? null : 'The server is not allowed in the room'
+  }
+
+  /**
+   * Whether a checked event of a room that this server isn't in is authorised by the events that it cites, which other
+   * servers are asked for. The room may have moved on since those: only who is in it knows.
+   */
+  async isAuthorised(room: RoomRow, event: Event, sources: readonly ServerName[]): Promise<boolean> {
+    const here = inboundRoom(room)
+    if (here === null) return false
+    const budget = { authRequests: PROOF_REQUESTS_MAX }
+    for (const source of sources) {
+      await this.#authChains.get(here, event, event.authEvents, source, budget)
+      const outcome = (await this.outliers.keep(room.nid, [event])).get(event.eventId)?.outcome
+      if (outcome !== 'missing') return outcome === 'accept'
+    }
+    return false
   }
 
   async #receiveOutOfBand(events: readonly Event[], answers: Map<EventId, PduAnswer>): Promise<void> {

@@ -47,7 +47,7 @@ export function federationMembershipServices(deps: Deps): FederationMembershipSe
   const { context, memberships, client, verifier, ingest, timers, passOn, onError } = deps
   const signatures = new EventSignatures((event, server) => verifier.verify(event, server))
   const take = admitEventBy(ingest, context.store)
-  const outOfBandEvents = new OutOfBandEvents({ context, signatures })
+  const outOfBandEvents = new OutOfBandEvents({ context, signatures, isAuthorised: ingest.isAuthorised.bind(ingest) })
   const invites = new OutgoingInvites({ context, client, signatures, take, passOn })
   const { states } = ingest
   const onComplete = ingest.arrived.bind(ingest)

@@ -2,9 +2,10 @@
 import { buildEvent } from '#core/event/build-event.ts'
 import type { Event } from '#core/event/event.ts'
 import { referenceTo } from '#core/event/hash.ts'
-import { type ServerName, serverOf, type UserId } from '#core/ids.ts'
+import { serverOf, type UserId } from '#core/ids.ts'
 import { isJsonObject, type JsonObject, member } from '#core/json/value.ts'
 import { MatrixError } from '#core/matrix-error.ts'
+import type { Ingest } from '#services/federation/inbound/ingest.ts'
 import type { EventSignatures } from '#services/federation/membership/event-signatures.ts'
 import type { Handshake } from '#services/federation/membership/handshakes.ts'
 import { putOutOfBandMembership } from '#services/federation/membership/out-of-band-memberships.ts'
@@ -12,8 +13,14 @@ import type { WantedMembership } from '#services/federation/membership/own-membe
 import { readStrippedState } from '#services/federation/membership/stripped-state.ts'
 import { membershipOf } from '#services/rooms/members/member-content.ts'
 import type { RoomContext } from '#services/rooms/room-context.ts'
+import type { ReadTx } from '#store/store.ts'
+import type { RoomRow } from '#store/types/rooms.ts'
 
-type Deps = { readonly context: RoomContext; readonly signatures: EventSignatures }
+type Deps = {
+  readonly context: RoomContext
+  readonly signatures: EventSignatures
+  readonly isAuthorised: Ingest['isAuthorised']
+}
 
 export class OutOfBandEvents {
   readonly #deps: Deps
@@ -62,26 +69,30 @@ export class OutOfBandEvents {
 
   /**
    * Takes a member event of a local user from a room that this server isn't in: the end of an invite or a knock, which
-   * nobody here can hold against the room's state. Believed of the inviter's server, and of servers that know the very
-   * invite or knock that they end. The event's signatures must have been checked. Returns whether it was taken.
+   * nobody here can hold against the room's state. Believed of the inviter, and of others who prove by the room's events
+   * that they may end this very invite or knock. The event's signatures must have been checked. Returns whether it was
+   * taken.
    */
   async ended(event: Event): Promise<boolean> {
     const { store, serverName } = this.#deps.context
     const membership = membershipOf(event)
     if (event.type !== 'm.room.member' || (membership !== 'leave' && membership !== 'ban')) return false
     if (event.stateKey === null || serverOf(event.stateKey as UserId) !== serverName) return false
-    const mayEnd = await store.read(async (tx) => {
-      const user = await tx.users.nid(event.stateKey as UserId)
-      const room = await tx.rooms.byId(event.roomId)
-      if (user === null || room === null || room.isResident || room.version !== event.rules.version) return false
-      const row = await tx.memberships.one(user, room.nid)
-      if (row?.membership !== 'invite' && row?.membership !== 'knock') return false
-      const ends = (await tx.events.byNids([row.eventNid])).get(row.eventNid)?.event
-      if (ends === undefined) return false
-      return endsIt(event, ends)
+    const ends = await store.read((tx) => endedBy(tx, event))
+    if (ends === null || !(await this.#mayEnd(event, ends))) return false
+    // The proof may have taken a while.
+    return store.write(async (tx) => {
+      if ((await endedBy(tx, event))?.event.eventId !== ends.event.eventId) return false
+      await putOutOfBandMembership(tx, event, [])
+      return true
     })
-    if (mayEnd) await this.left(event)
-    return mayEnd
+  }
+
+  async #mayEnd(event: Event, { room, event: ended, membership }: Ended): Promise<boolean> {
+    if (membership === 'invite' && event.sender === ended.sender) return true
+    if (!event.authEvents.includes(ended.eventId)) return false
+    const sources = new Set([serverOf(event.sender), ...(membership === 'invite' ? [serverOf(ended.sender)] : [])])
+    return this.#deps.isAuthorised(room, event, [...sources])
   }
 
   async #usable(told: JsonObject[string] | undefined, { roomId, rules }: Event): Promise<JsonObject[]> {
@@ -96,7 +107,16 @@ export class OutOfBandEvents {
   }
 }
 
-function endsIt(event: Event, ends: Event): boolean {
-  const inviter: ServerName = serverOf(ends.sender)
-  return serverOf(event.sender) === inviter || event.authEvents.includes(ends.eventId)
+/** An invite or a knock. */
+type Ended = { readonly room: RoomRow; readonly event: Event; readonly membership: 'invite' | 'knock' }
+
+/** The invite or knock, known here alone, that a local user's member event would end. */
+async function endedBy(tx: ReadTx, { stateKey, roomId, rules }: Event): Promise<Ended | null> {
+  const user = await tx.users.nid(stateKey as UserId)
+  const room = await tx.rooms.byId(roomId)
+  if (user === null || room === null || room.isResident || room.version !== rules.version) return null
+  const row = await tx.memberships.one(user, room.nid)
+  if (row?.membership !== 'invite' && row?.membership !== 'knock') return null
+  const event = (await tx.events.byNids([row.eventNid])).get(row.eventNid)?.event
+  return event === undefined ? null : { room, event, membership: row.membership }
 }

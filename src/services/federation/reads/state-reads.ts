@@ -1,5 +1,5 @@
 /** Other servers read rooms' state and what authorises it (server-server API, "Retrieving events"). */
-import { createEventIdOf, type EventId, type RoomId, type ServerName } from '#core/ids.ts'
+import { createEventIdOf, type EventId, type RoomId, type ServerName, serverOf, type UserId } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
 import { notFound } from '#core/matrix-error.ts'
 import { notInRoom, roomForServer, type ServerRoom } from '#services/federation/reads/server-room.ts'
@@ -42,10 +42,13 @@ export class StateReads {
     })
   }
 
-  /** What authorises an event, and that in turn, without the event (`/event_auth/{roomId}/{eventId}`). */
+  /**
+   * What authorises an event, and that in turn, without the event (`/event_auth/{roomId}/{eventId}`). A server also gets
+   * it for what others do to its users: one who was never in the room may be uninvited.
+   */
   eventAuth(server: ServerName, roomId: RoomId, eventId: EventId): Promise<JsonObject[]> {
     return this.#store.read(async (tx) => {
-      const asked = await askedEvent(tx, server, roomId, eventId)
+      const asked = await askedEvent(tx, server, roomId, eventId, 'or about its user')
       const shown = await viewOf(tx, asked)
       return shown(await authChain(tx, asked, [asked.row.nid]))
     })
@@ -59,14 +62,24 @@ type Asked = {
   readonly wasIn: boolean
 }
 
-/** The event whose state a server asks for: it must have been in the room then, or be in it now. */
-async function askedEvent(tx: ReadTx, server: ServerName, roomId: RoomId, eventId: EventId): Promise<Asked> {
+/**
+ * The event whose state a server asks for: it must have been in the room then, or be in it now; or the event is the
+ * membership of one of its users, where that is enough.
+ */
+async function askedEvent(
+  tx: ReadTx,
+  server: ServerName,
+  roomId: RoomId,
+  eventId: EventId,
+  enough?: 'or about its user',
+): Promise<Asked> {
   const room = await roomForServer(tx, roomId, server)
   const eyes = new ServerVisibility(tx, room)
   const row = await tx.events.byId(eventId)
   const isHere = row !== null && row.roomNid === room.room.nid && !row.rejected
   const wasIn = isHere && (await eyes.wasIn(row))
-  if (!room.isIn && !wasIn) throw notInRoom()
+  const isOfItsUser = isHere && row.event.type === 'm.room.member' && serverOf(row.event.stateKey as UserId) === server
+  if (!room.isIn && !wasIn && !(enough !== undefined && isOfItsUser)) throw notInRoom()
   if (!isHere) throw notFound(`Could not find event ${eventId}`)
   return { row, room, eyes, wasIn }
 }
