@@ -74,7 +74,7 @@ describe('an upgrade', () => {
       const levels = await content(next, 'm.room.power_levels')
       assert.deepEqual(levels?.['users'], to === '12' ? {} : { [alice.userId]: 100 })
       const events = (levels?.['events'] ?? {}) as JsonObject
-      assert.equal(events['m.room.tombstone'], to === '12' || from === '12' ? 150 : 100)
+      assert.equal(events['m.room.tombstone'], to === '12' ? 150 : 100)
       const closed = await content(old, 'm.room.power_levels')
       assert.equal(closed?.['events_default'], 50)
       assert.equal(closed?.['invite'], 50)
@@ -103,6 +103,27 @@ describe('an upgrade', () => {
     const next = await upgrade(bob, old, '11')
     assert.deepEqual((await content(next, 'm.room.power_levels'))?.['users'], users)
     assert.equal((await content(old, 'm.room.power_levels'))?.['invite'], 0)
+  })
+
+  it('from version 12 to a lower one leaves its creators in power, and no level that nobody has', async () => {
+    const old = await fixture.rooms.creation.create(alice.userId, {
+      room_version: '12',
+      preset: 'public_chat',
+      creation_content: { additional_creators: [bob.userId] },
+    })
+    const levels = (await content(old, 'm.room.power_levels')) ?? {}
+    const events = { ...(levels['events'] as JsonObject), 'org.test.rare': 1_000 }
+    const users = { [carol.userId]: 120 }
+    await fixture.setState(alice, old, 'm.room.power_levels', { ...levels, events, users, ban: 200 })
+    await fixture.rooms.memberships.join(bob, old)
+    const next = await upgrade(bob, old, '11')
+    const carried = await content(next, 'm.room.power_levels')
+    assert.deepEqual(carried?.['users'], { [carol.userId]: 120, [alice.userId]: 120, [bob.userId]: 120 })
+    const limited = carried?.['events'] as JsonObject
+    assert.deepEqual([limited['m.room.tombstone'], limited['org.test.rare'], carried?.['ban']], [120, 120, 120])
+    await fixture.rooms.memberships.join(alice, next)
+    const last = await upgrade(alice, next, '10')
+    assert.equal((await content(next, 'm.room.tombstone'))?.['replacement_room'], last)
   })
 
   it('to a version without the join rule leaves the room closed', async () => {

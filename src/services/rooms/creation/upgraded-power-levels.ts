@@ -28,19 +28,22 @@ export async function upgradedPowerLevels(
   const event = await old.state('m.room.power_levels', '')
   const create = await old.state('m.room.create', '')
   const oldLevels = new PowerLevels(old.rules, event ?? undefined, create ?? undefined)
-  const content = event === null ? {} : readLevels(event)
-  const users = new Map(Object.entries(isJsonObject(content.users) ? content.users : {}))
+  const levels = event === null ? {} : readLevels(event)
+  const users = new Map(Object.entries(isJsonObject(levels.users) ? levels.users : {}))
   if (rules.auth.privilegedCreators) {
     for (const userId of creators) users.delete(userId)
     // Administrators could replace the old room: in the new one, that is for its creators again.
-    const events = old.rules.auth.privilegedCreators ? content.events : withoutTombstone(content.events)
-    const first = { ...content, ...(events !== undefined && { events }), users: Object.fromEntries(users) }
+    const events = old.rules.auth.privilegedCreators ? levels.events : withoutTombstone(levels.events)
+    const first = { ...levels, ...(events !== undefined && { events }), users: Object.fromEntries(users) }
     return { first: withTombstoneLevel(first, rules), last: null }
   }
-  if (creator === undefined) return { first: content, last: null }
-  const own = oldLevels.userLevel(creator)
+  if (creator === undefined) return { first: levels, last: null }
+  const isUnlimited = old.rules.auth.privilegedCreators
+  const highest = isUnlimited ? Math.max(CREATOR_LEVEL, ...userLevels(levels)) : Number.POSITIVE_INFINITY
+  const content = isUnlimited ? limitedLevels(levels, highest) : levels
   // Who stood above all levels, or needed none, becomes an ordinary administrator.
-  if (own === Number.POSITIVE_INFINITY || event === null) users.set(creator, CREATOR_LEVEL)
+  if (isUnlimited) for (const userId of creatorsOf(create)) users.set(userId, highest)
+  else if (event === null) users.set(creator, CREATOR_LEVEL)
   const last = { ...content, users: Object.fromEntries(users) }
   const needed = levelNeeded(last, types)
   if (((users.get(creator) ?? oldLevels.userLevel(creator)) as number) >= needed) return { first: last, last: null }
@@ -53,6 +56,32 @@ export function closedPowerLevels(event: Event): JsonObject {
   const usersDefault = parseLevel(member(event.content, 'users_default'), event.rules) ?? 0
   const closed = Math.min(Math.max(50, usersDefault + 1), Number.MAX_SAFE_INTEGER)
   return { ...event.content, events_default: closed, invite: closed }
+}
+
+/** Every user whom a create event of version 12 sets above all levels. */
+function creatorsOf(create: Event | null): string[] {
+  if (create === null) return []
+  const others = member(create.content, 'additional_creators')
+  return [create.sender, ...(Array.isArray(others) ? others.filter((one) => typeof one === 'string') : [])]
+}
+
+function userLevels(levels: JsonObject): number[] {
+  const users = member(levels, 'users')
+  const all = [member(levels, 'users_default'), ...(isJsonObject(users) ? Object.values(users) : [])]
+  return all.filter((level) => typeof level === 'number')
+}
+
+/**
+ * Levels of which none is above the highest that somebody has: what only those with unlimited power could do, nobody
+ * could do in a room without such users, not even lower the level again.
+ */
+function limitedLevels(levels: JsonObject, highest: number): Record<string, JsonValue> {
+  const limited = (level: JsonValue) => (typeof level === 'number' ? Math.min(level, highest) : level)
+  const limitedAll = (value: JsonObject) =>
+    Object.fromEntries(Object.entries(value).map(([key, level]) => [key, limited(level)]))
+  return Object.fromEntries(
+    Object.entries(levels).map(([name, value]) => [name, isJsonObject(value) ? limitedAll(value) : limited(value)]),
+  )
 }
 
 function withoutTombstone(events: JsonValue | undefined): JsonValue | undefined {
