@@ -175,7 +175,8 @@ function withChange(rule: PushRule, predefined: readonly PredefinedChange[]): Pu
   return change === undefined ? rule : { ...rule, ...change }
 }
 
-function countRules(changes: PushRuleChanges): number {
+/** How many rules of their own a user has. */
+export function countRules(changes: PushRuleChanges): number {
   return RULE_KINDS.reduce((count, kind) => count + changes.rules[kind].length, 0)
 }
 

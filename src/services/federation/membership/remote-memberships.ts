@@ -12,6 +12,7 @@ import type { ThirdPartyExchanges } from '#services/federation/membership/third-
 import { membershipOf, profileContent, reasonContent } from '#services/rooms/members/member-content.ts'
 import type { RoomMemberships } from '#services/rooms/members/memberships.ts'
 import { NobodyMayInviteError } from '#services/rooms/members/restricted-joins.ts'
+import { transferSettings } from '#services/rooms/members/settings-transfer.ts'
 import { RefusedEventError } from '#services/rooms/refused-event-error.ts'
 import type { RoomContext } from '#services/rooms/room-context.ts'
 import type { Timers } from '#services/time/timers.ts'
@@ -194,6 +195,7 @@ export class RemoteMemberships {
       thirdPartySigned === undefined ? candidates : await this.#exchanged(userId, roomId, thirdPartySigned, candidates)
     const wanted = await this.#wanted(userId, roomId, 'join', reason)
     await this.#deps.handshakes.perform(wanted, servers, (handshake) => this.#deps.joinImport.take(handshake))
+    await transferSettings(this.#deps.context, userId, roomId)
   }
 
   /** Has the user invited, unless they are. Returns whom to join by way of: whoever invited them knows of it. */

@@ -11,6 +11,7 @@ import {
 import { assertMayPublish } from '#services/rooms/directory/publication.ts'
 import { checkInvitee } from '#services/rooms/members/invitations.ts'
 import { profileContent } from '#services/rooms/members/member-content.ts'
+import { transferSettings } from '#services/rooms/members/settings-transfer.ts'
 import { writeNewRoom } from '#services/rooms/pipeline/commit.ts'
 import { RoomDraft } from '#services/rooms/queue/room-draft.ts'
 import { emptyHead } from '#services/rooms/queue/room-head.ts'
@@ -74,6 +75,7 @@ export class RoomCreation {
       draft.alongside((tx, room) => tx.rooms.setPublished(room, true))
     }
     await this.#context.store.write((tx) => writeNewRoom(tx, draft))
+    await transferSettings(this.#context, creator, draft.roomId)
     return draft.roomId
   }
 

@@ -5,6 +5,7 @@ import type { InitialState } from '#services/rooms/creation/initial-state.ts'
 import type { RoomCreation } from '#services/rooms/creation/room-creation.ts'
 import { closedPowerLevels, upgradedPowerLevels } from '#services/rooms/creation/upgraded-power-levels.ts'
 import { membershipOf, profileContent } from '#services/rooms/members/member-content.ts'
+import { transferSettings } from '#services/rooms/members/settings-transfer.ts'
 import { writeNewRoom } from '#services/rooms/pipeline/commit.ts'
 import type { RoomDraft } from '#services/rooms/queue/room-draft.ts'
 import { RefusedEventError } from '#services/rooms/refused-event-error.ts'
@@ -46,7 +47,11 @@ export class RoomUpgrades {
    */
   async upgrade(userId: UserId, roomId: RoomId, request: UpgradeRequest): Promise<RoomId> {
     const rules = this.#creation.rulesOf(request.newVersion)
-    return this.#context.queues.run(roomId, { run: (draft) => this.#upgrade(draft, userId, rules, request) })
+    const newRoomId = await this.#context.queues.run(roomId, {
+      run: (draft) => this.#upgrade(draft, userId, rules, request),
+    })
+    await transferSettings(this.#context, userId, newRoomId)
+    return newRoomId
   }
 
   async #upgrade(

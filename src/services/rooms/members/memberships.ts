@@ -6,6 +6,7 @@ import { checkGuestMayJoin } from '#services/rooms/members/guest-access.ts'
 import { checkInvitee } from '#services/rooms/members/invitations.ts'
 import { membershipOf, profileContent, reasonContent } from '#services/rooms/members/member-content.ts'
 import { restrictedJoinContent } from '#services/rooms/members/restricted-joins.ts'
+import { transferSettings } from '#services/rooms/members/settings-transfer.ts'
 import { sendThirdPartyInvite } from '#services/rooms/members/third-party-signed.ts'
 import type { RoomDraft } from '#services/rooms/queue/room-draft.ts'
 import type { RoomContext } from '#services/rooms/room-context.ts'
@@ -124,14 +125,18 @@ export class RoomMemberships {
     const { roomId, target } = change
     const content = await this.#completed(change)
     const wanted = member(content, 'membership')
-    return this.#context.queues.run(roomId, {
+    const { event, hasJoined } = await this.#context.queues.run(roomId, {
       run: async (draft) => {
         const current = await draft.state('m.room.member', target)
-        const decision = change.decide?.(current) ?? (membershipOf(current) === wanted ? 'keep' : 'send')
-        if (current !== null && decision === 'keep') return current
-        return this.#send(draft, change, content, membershipOf(current))
+        const membership = membershipOf(current)
+        const decision = change.decide?.(current) ?? (membership === wanted ? 'keep' : 'send')
+        if (current !== null && decision === 'keep') return { event: current, hasJoined: false }
+        const sent = await this.#send(draft, change, content, membership)
+        return { event: sent, hasJoined: wanted === 'join' && membership !== 'join' }
       },
     })
+    if (hasJoined) await transferSettings(this.#context, target, roomId)
+    return event
   }
 
   async #send(
