@@ -19,6 +19,8 @@ export type RoomAccess = {
   readonly stateId: StateId
   /** The last stream position that the user may read up to: where they left, or infinity. */
   readonly until: number
+  /** The same in ranks: history that was backfilled later has those only. */
+  readonly untilRank: number
 }
 
 /**
@@ -39,14 +41,16 @@ export async function findAccess(tx: ReadTx, roomId: RoomId, user: Reader): Prom
   if (room === null) return null
   const row = await tx.memberships.one(user.userNid, room.nid)
   const membership = row === null || row.forgotten ? null : row.membership
-  const whole = { room, membership, stateId: room.stateId, until: Number.POSITIVE_INFINITY }
+  const endless = { until: Number.POSITIVE_INFINITY, untilRank: Number.POSITIVE_INFINITY }
+  const whole = { room, membership, stateId: room.stateId, ...endless }
   if (membership === 'join') return { ...whole, reader: user }
   const isOpen = await isWorldReadable(tx, room)
   const leftAt = membership === null ? null : await lastLeaving(tx, room, user)
   if (leftAt === null) return isOpen ? { ...whole, reader: null } : null
   // "If the user has left the room then the state is taken from the state of the room when they left."
   const stateId = await tx.state.at(room.nid, leftAt)
-  return { ...whole, reader: user, stateId, until: isOpen ? Number.POSITIVE_INFINITY : leftAt }
+  if (isOpen) return { ...whole, reader: user, stateId }
+  return { ...whole, reader: user, stateId, until: leftAt, untilRank: await tx.events.rankAt(room.nid, leftAt) }
 }
 
 /** As `accessToRoom`, for what only joined members may do. @throws M_FORBIDDEN */
@@ -65,7 +69,7 @@ export async function readableEvents(tx: ReadTx, access: RoomAccess, rows: reado
       !row.rejected &&
       !row.softFailed &&
       !row.unapplied &&
-      (row.position ?? 0) <= access.until,
+      row.rank <= access.untilRank,
   )
   return visibleEvents(tx, inTime, access.reader)
 }

@@ -31,7 +31,8 @@ export type Scanned = {
 export async function scanTimeline(tx: ReadTx, access: RoomAccess, range: ScanRange): Promise<Scanned> {
   const { direction, limit, filter } = range
   if (passesNothing(filter)) return { rows: [], lastRank: null, hasMore: false }
-  let { afterRank = Number.MIN_SAFE_INTEGER, beforeRank = Number.MAX_SAFE_INTEGER } = range
+  let { afterRank = Number.MIN_SAFE_INTEGER } = range
+  let beforeRank = Math.min(range.beforeRank ?? Number.MAX_SAFE_INTEGER, access.untilRank + 1)
   const timeSlice = new TimeSlice()
   const rows: EventRow[] = []
   let lastRank: number | null = null
@@ -44,7 +45,6 @@ export async function scanTimeline(tx: ReadTx, access: RoomAccess, range: ScanRa
       direction,
       afterRank,
       beforeRank,
-      untilPosition: Math.min(access.until, Number.MAX_SAFE_INTEGER),
       limit: pageSize,
     })
     const wanted = new Set(await wantedEvents(tx, access, page, filter))

@@ -169,7 +169,10 @@ async function readableEvent(tx: ReadTx, access: RoomAccess, eventId: EventId): 
   return readable
 }
 
-/** The smaller of the request's and the filter's limits, at least one event and at most `EVENT_LIMIT_MAX`. */
+/**
+ * The smaller of the request's and the filter's limits, at most `EVENT_LIMIT_MAX`, and at least one event: a page that
+ * ends where it began would be asked for again for ever.
+ */
 function pageLimit(limit: number | null, filterLimit: number | null): number {
   const asked = Math.min(limit ?? Number.POSITIVE_INFINITY, filterLimit ?? Number.POSITIVE_INFINITY)
   return Number.isFinite(asked) ? Math.min(Math.max(asked, 1), EVENT_LIMIT_MAX) : PAGE_LIMIT_DEFAULT
@@ -196,8 +199,8 @@ function placeBehind(direction: 'forwards' | 'backwards', lastRank: number): num
 
 /** The end of the timeline, as far as the user may read, where reading begins without a `from`. */
 async function startRank(tx: ReadTx, access: RoomAccess, direction: 'forwards' | 'backwards'): Promise<number> {
-  const { room, until } = access
-  if (direction === 'backwards') return Number.isFinite(until) ? tx.events.rankAt(room.nid, until) : room.rankMax
+  const { room, untilRank } = access
+  if (direction === 'backwards') return Math.min(untilRank, room.rankMax)
   const [first] = await tx.events.timeline({ room: room.nid, direction, limit: 1 })
   return (first?.rank ?? 1) - 1
 }
