@@ -144,7 +144,6 @@ describe('GET /sync', () => {
     for (const [query, status, errcode] of [
       ['since=x', 400, 'M_INVALID_PARAM'],
       ['since=', 400, 'M_INVALID_PARAM'],
-      ['since=t1_5', 400, 'M_INVALID_PARAM'],
       ['filter={', 400, 'M_NOT_JSON'],
       ['filter={"room":5}', 400, 'M_BAD_JSON'],
       ['filter=12345', 404, 'M_NOT_FOUND'],

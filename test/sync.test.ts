@@ -8,7 +8,7 @@ import type { Store } from '#store/store.ts'
 import type { Membership } from '#store/types/memberships.ts'
 import { startHearth } from '#test/harness/hearth.ts'
 import { QUIET_LOG } from '#test/store/harness.ts'
-import { ALICE, CAROL, RoomFixture } from '#test/store/rooms/room-fixture.ts'
+import { ALICE, BOB, CAROL, RoomFixture } from '#test/store/rooms/room-fixture.ts'
 
 test('a token from before a backup was restored starts from scratch', async () => {
   await using hearth = await startHearth()
@@ -92,6 +92,78 @@ test('a hole in a room that other servers write to is told of as a limited timel
   const path = `/rooms/${room.roomId}/messages?dir=b&limit=2&from=${timeline.prev_batch}`
   const { body: page } = await hearth.request('GET', path, { token })
   assert.deepEqual(ids(page.chunk), [missing.eventId, near.eventId])
+})
+
+test('a hole is told of where the filter leaves out all events around it', async () => {
+  await using hearth = await startHearth()
+  const { token } = await hearth.user('alice')
+  await using store = await anotherProcess(hearth.dataDir)
+  const room = await RoomFixture.create(store)
+  await room.append(store, [room.state('m.room.create', ''), room.member(ALICE, 'join')])
+  const filter = encodeURIComponent('{"room":{"timeline":{"types":["m.room.message"]}}}')
+  const { body: before } = await hearth.request('GET', `/sync?filter=${filter}`, { token })
+  room.event({ sender: CAROL })
+  await room.append(store, [room.event({ sender: CAROL, type: 'm.reaction' })])
+  const { body } = await hearth.request('GET', `/sync?since=${before.next_batch}&filter=${filter}`, { token })
+  const { events, limited } = body.rooms.join[room.roomId].timeline
+  assert.deepEqual([events, limited], [[], true])
+})
+
+test('who has left sees nothing of later history that was filled in behind them', async () => {
+  await using hearth = await startHearth()
+  const { token } = await hearth.user('alice')
+  await hearth.user('bob')
+  await using store = await anotherProcess(hearth.dataDir)
+  const room = await RoomFixture.create(store)
+  const leave = room.member(ALICE, 'leave')
+  const create = room.state('m.room.create', '')
+  await room.append(store, [create, room.member(ALICE, 'join'), room.member(BOB, 'join'), leave])
+  const missing = room.event({ sender: CAROL })
+  await room.append(store, [room.event({ sender: CAROL })])
+  await store.write(async (tx) => {
+    const [gap] = await tx.backwardExtremities.below(room.nid, Number.MAX_SAFE_INTEGER, 1)
+    const { stateAfter: stateBefore } = (await tx.events.byId(leave.eventId))!
+    const events = [{ event: missing, verdict: 'accepted', stateBefore } as const]
+    await tx.events.addHistory({ roomNid: room.nid, beforeRank: gap!.rank, events })
+  })
+  for (const dir of ['b', 'f']) {
+    const { body } = await hearth.request('GET', `/rooms/${room.roomId}/messages?dir=${dir}`, { token })
+    const ids = body.chunk.map((event: { event_id: string }) => event.event_id)
+    assert.deepEqual([ids.includes(leave.eventId), ids.includes(missing.eventId)], [true, false])
+  }
+  const path = `/rooms/${room.roomId}/event/${encodeURIComponent(missing.eventId)}`
+  assert.equal((await hearth.request('GET', path, { token })).status, 404)
+})
+
+test('a filter with limit 0 gets no event, and is told whether there were some', async () => {
+  await using hearth = await startHearth()
+  const { token } = await hearth.user('alice')
+  const { body: room } = await hearth.request('POST', '/createRoom', { token, body: {} })
+  const read = async (timeline: object, since = '') => {
+    const filter = encodeURIComponent(JSON.stringify({ room: { timeline } }))
+    const { body } = await hearth.request('GET', `/sync?filter=${filter}${since}&full_state=true`, { token })
+    const { events, limited } = body.rooms.join[room.room_id].timeline
+    return { next: `&since=${body.next_batch}`, told: [events.length, limited] }
+  }
+  const first = await read({ limit: 0 })
+  assert.deepEqual(first.told, [0, true])
+  assert.deepEqual((await read({ limit: 0 }, first.next)).told, [0, false])
+  await hearth.request('PUT', `/rooms/${room.room_id}/send/m.room.message/1`, { token, body: {} })
+  assert.deepEqual((await read({ limit: 0 }, first.next)).told, [0, true])
+  assert.deepEqual((await read({ limit: 0, not_types: ['m.room.message'] }, first.next)).told, [0, false])
+  assert.deepEqual((await read({ types: [] }, first.next)).told, [0, false])
+})
+
+test('a room that the user has entered since the token is limited, also where all of it is there', async () => {
+  await using hearth = await startHearth()
+  const { token } = await hearth.user('alice')
+  const { body: before } = await hearth.request('GET', '/sync', { token })
+  const { body: room } = await hearth.request('POST', '/createRoom', { token, body: {} })
+  const { body } = await hearth.request('GET', `/sync?since=${before.next_batch}`, { token })
+  const { events, limited } = body.rooms.join[room.room_id].timeline
+  assert.deepEqual([events[0].type, limited], ['m.room.create', true])
+  const { body: fresh } = await hearth.request('GET', '/sync', { token })
+  assert.equal(fresh.rooms.join[room.room_id].timeline.limited, false)
 })
 
 function anotherProcess(dataDir: string): Promise<Store> {

@@ -8,7 +8,7 @@ export const EVENT_LIMIT_MAX = 1_000
 
 /** Which events are wanted (definition EventFilter). */
 export type EventFilter = {
-  /** How many events at most, 1 to `EVENT_LIMIT_MAX`; null if the client names none. */
+  /** How many events at most, up to `EVENT_LIMIT_MAX`; null if the client names none. */
   readonly limit: number | null
   /** null for all. */
   readonly types: TypePatterns | null
@@ -108,13 +108,13 @@ export function passesNothing(filter: EventFilter): boolean {
 }
 
 /**
- * "The maximum number of events to return, must be an integer greater than 0." NOTSPEC: 0, with which some clients ask
- * for as little as possible, is taken as 1.
+ * "The maximum number of events to return, must be an integer greater than 0." NOTSPEC: 0 is taken at its word, as
+ * clients expect that ask with it for no events at all.
  */
 function parseLimit(value: JsonValue | undefined): number | null {
   if (value === undefined) return null
   if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) {
     throw badJson('limit must be an integer greater than 0')
   }
-  return Math.min(Math.max(value, 1), EVENT_LIMIT_MAX)
+  return Math.min(value, EVENT_LIMIT_MAX)
 }

@@ -132,9 +132,9 @@ describe('parseFilter', () => {
     )
   })
 
-  it('keeps limits between 1 and the maximum', () => {
+  it('keeps limits between 0 and the maximum', () => {
     const limits = [0, 1, EVENT_LIMIT_MAX, EVENT_LIMIT_MAX + 1].map((limit) => parseEventFilter({ limit }).limit)
-    assert.deepEqual(limits, [1, 1, EVENT_LIMIT_MAX, EVENT_LIMIT_MAX])
+    assert.deepEqual(limits, [0, 1, EVENT_LIMIT_MAX, EVENT_LIMIT_MAX])
   })
 
   const eventFilters = (member: JsonObject): JsonObject[] => [

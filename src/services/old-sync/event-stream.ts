@@ -1,6 +1,5 @@
 import type { RoomId } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
-import { invalidParam } from '#core/matrix-error.ts'
 import type { EphemeralSequence } from '#services/log/ephemeral-sequence.ts'
 import {
   ENTRIES_PER_ANSWER_MAX,
@@ -13,7 +12,7 @@ import type { Interest, Notifier } from '#services/sync/notifier.ts'
 import { Deadline } from '#services/time/deadline.ts'
 import type { ClientEvents, Viewer } from '#services/timeline/client-events.ts'
 import { accessToRoom } from '#services/timeline/room-access.ts'
-import { formatToken, parseToken, type StreamToken } from '#services/timeline/tokens.ts'
+import { formatToken, parseStreamToken, parseToken, type StreamToken } from '#services/timeline/tokens.ts'
 import type { TypingService } from '#services/typing/typing-service.ts'
 import type { ReadTx, Store } from '#store/store.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
@@ -83,12 +82,16 @@ export class EventStream {
 
   async #startOf(tx: ReadTx, request: EventsRequest): Promise<StreamToken> {
     const { mark } = this.#deps.sequence
-    if (request.from === null) return { kind: 'stream', position: await tx.position(), ...mark }
+    const now = await tx.position()
+    if (request.from === null) return { kind: 'stream', position: now, ...mark }
     const token = parseToken(request.from)
-    if (token.kind === 'stream') return token
-    if (request.roomId === null) throw invalidParam('from is a place in one room, not in the event stream')
-    const { room } = await accessToRoom(tx, request.roomId, request.viewer)
-    return { kind: 'stream', position: await tx.events.positionAt(room.nid, token.rank), ...mark }
+    if (token.kind === 'timeline' && request.roomId !== null) {
+      const { room } = await accessToRoom(tx, request.roomId, request.viewer)
+      return { kind: 'stream', position: await tx.events.positionAt(room.nid, token.rank), ...mark }
+    }
+    const from = parseStreamToken(request.from)
+    // From ahead of the database, or from a place that says nothing about all rooms: everything is told again.
+    return from.position > now ? { ...from, position: 0 } : from
   }
 
   #build(request: EventsRequest, from: StreamToken): Promise<Built> {

@@ -20,8 +20,5 @@ export async function consistentTimeline(tx: ReadTx, slice: Slice, end: StateId)
   const current = await tx.state.getMany(end, keys)
   const stale = indexes.filter((index, i) => slice.rows[index]!.nid !== current[i])
   if (stale.length === 0) return slice
-  const lastStale = Math.max(...stale)
-  const rows = slice.rows.slice(lastStale + 1)
-  const startRank = rows[0]?.rank == null ? (slice.rows[lastStale]!.rank ?? slice.startRank) : rows[0].rank - 1
-  return { ...slice, rows, limited: true, startRank }
+  return { ...slice, rows: slice.rows.slice(Math.max(...stale) + 1), limited: true }
 }

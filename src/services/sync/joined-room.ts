@@ -10,9 +10,9 @@ import { roomSummary } from '#services/sync/room-summary.ts'
 import type { MemberMemory } from '#services/sync/sent-members.ts'
 import type { SyncAnswer } from '#services/sync/sync-answer.ts'
 import type { JoinedRoom, LeftRoom, StateAfter } from '#services/sync/sync-types.ts'
-import { type Slice, timelineSlice } from '#services/sync/timeline-slice.ts'
+import { type Slice, startRank, timelineSlice } from '#services/sync/timeline-slice.ts'
 import { TimeSlice } from '#services/time/time-slice.ts'
-import { formatToken } from '#services/timeline/tokens.ts'
+import { tokenAtRank } from '#services/timeline/token-rank.ts'
 import type { EventRow } from '#store/types/events.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
 import type { StateId } from '#store/types/state.ts'
@@ -62,7 +62,8 @@ export async function joinedRoom(answer: SyncAnswer, room: RoomView): Promise<Jo
   }
   const unread = await answer.unread(room.roomNid)
   return {
-    timeline: await timelineOf(answer, slice, room.isRejoin),
+    // Clients expect it also where the timeline holds all of a room that the user has entered since.
+    timeline: await timelineOf(answer, slice, room.isNew && request.since !== null),
     ...(await stateOf(answer, state)),
     ephemeral: { events: ephemeral },
     account_data: { events: accountData },
@@ -142,11 +143,11 @@ function withOwnLeaving(slice: Slice, leave: EventRow, filter: RoomEventFilter, 
   return { ...slice, rows: [...slice.rows, leave] }
 }
 
-async function timelineOf(answer: SyncAnswer, slice: Slice, isRejoin: boolean): Promise<JoinedRoom['timeline']> {
+async function timelineOf(answer: SyncAnswer, slice: Slice, isCut: boolean): Promise<JoinedRoom['timeline']> {
   return {
     events: await answer.serialise(slice.rows),
-    limited: slice.limited || isRejoin,
-    prev_batch: formatToken({ kind: 'timeline', rank: slice.startRank }),
+    limited: slice.limited || isCut,
+    prev_batch: tokenAtRank(startRank(slice)),
   }
 }
 

@@ -10,6 +10,8 @@ import type { RoomNid } from '#store/types/rooms.ts'
 export const TIMELINE_LIMIT_DEFAULT = 10
 /** How many events one slice looks through for those that the filter wants. */
 export const SLICE_SCAN_EVENTS_MAX = 2_000
+/** How many events are read at a time when the first ones don't suffice. */
+const PAGE_EVENTS = 250
 
 export type SliceRequest = {
   readonly roomNid: RoomNid
@@ -29,55 +31,68 @@ export type Slice = {
   readonly rows: readonly EventRow[]
   /** There are events between `from` and the first row that are not in `rows`. */
   readonly limited: boolean
-  /** Just before the first row: where back-pagination begins. */
-  readonly startRank: number
+  /** The place that the slice reaches up to: just after the newest event until `to`, shown or not. */
+  readonly endRank: number
   /** There was news that isn't in `rows`. */
   readonly hidesNews: boolean
 }
 
 /** The newest events of a room's timeline, as far as the filter and the reader's rights go, and without a hole. */
 export async function timelineSlice(tx: ReadTx, request: SliceRequest): Promise<Slice> {
-  const slice = await newestEvents(tx, request)
-  const newest = slice.rows.at(-1)?.rank ?? null
-  const [gap] = newest === null ? [] : await tx.backwardExtremities.below(request.roomNid, newest, 1)
-  if (gap === undefined || gap.rank <= slice.startRank) return slice
+  const { lowestRank, ...slice } = await newestEvents(tx, request)
+  const [gap] = await tx.backwardExtremities.below(request.roomNid, slice.endRank, 1)
+  if (gap === undefined || gap.rank < lowestRank) return slice
   // What other servers sent in between isn't here: clients fetch it by paginating from where the slice begins.
   const rows = slice.rows.filter(({ rank }) => rank !== null && rank >= gap.rank)
-  return { ...slice, rows, limited: true, startRank: gap.rank - 1 }
+  return { ...slice, rows, limited: true }
 }
 
-async function newestEvents(tx: ReadTx, request: SliceRequest): Promise<Slice> {
-  const limit = passesNothing(request.filter) ? 0 : (request.filter.limit ?? TIMELINE_LIMIT_DEFAULT)
+/**
+ * Where back-pagination begins: just before the first row. Without rows it is the end of what was looked at, so that
+ * nothing is passed over: neither what the filter left out, since the client may page with another one, nor what lies
+ * before `from`.
+ */
+export function startRank({ rows, endRank }: Slice): number {
+  const first = rows[0]?.rank ?? null
+  return first === null ? endRank : first - 1
+}
+
+/** `lowestRank` is that of the oldest event that was looked at, and wasn't left to back-pagination. */
+async function newestEvents(tx: ReadTx, request: SliceRequest): Promise<Slice & { readonly lowestRank: number }> {
+  const endRank = await tx.events.rankAt(request.roomNid, request.to)
+  const limit = request.filter.limit ?? TIMELINE_LIMIT_DEFAULT
+  const isClosed = passesNothing(request.filter)
   const rows: EventRow[] = []
-  let beforeRank = Number.MAX_SAFE_INTEGER
+  let lowestRank = endRank + 1
   let scanned = 0
   let news = 0
-  const slice = (limited: boolean, scannedTo?: number): Slice => {
-    const startRank = (rows.at(-1)?.rank ?? scannedTo ?? 1) - 1
-    return { rows: rows.toReversed(), limited, startRank, hidesNews: news > rows.length }
+  const slice = (limited: boolean) => {
+    return { rows: rows.toReversed(), limited, endRank, lowestRank, hidesNews: news > rows.length }
   }
-  for (;;) {
-    // One more than wanted tells whether the slice is limited.
+  // One more than wanted tells whether the slice is limited.
+  for (let pageSize = limit + 1; ; pageSize = PAGE_EVENTS) {
     const page = await tx.events.timeline({
       room: request.roomNid,
       direction: 'backwards',
-      beforeRank,
+      beforeRank: lowestRank,
       untilPosition: request.to,
-      limit: limit + 1,
+      limit: isClosed ? 1 : pageSize,
     })
     const { fresh, reachedFrom, gap } = newerThan(page, request.from)
     scanned += page.length
     news += fresh.length
+    if (isClosed) return slice(false)
     const wanted = fresh.filter((row) => isWanted(row, request))
-    const visible = await visibleEvents(tx, wanted, request.reader)
-    for (const row of await passingRelations(tx, visible, request.filter)) {
+    const passing = await passingRelations(tx, await visibleEvents(tx, wanted, request.reader), request.filter)
+    for (const row of passing) {
       if (rows.length === limit) return slice(true)
       rows.push(row)
+      lowestRank = row.rank ?? lowestRank
     }
+    lowestRank = fresh.at(-1)?.rank ?? lowestRank
     if (gap) return slice(true)
-    if (reachedFrom || page.length <= limit) return slice(false, fresh.at(-1)?.rank ?? beforeRank)
-    beforeRank = page.at(-1)?.rank ?? beforeRank
-    if (scanned >= SLICE_SCAN_EVENTS_MAX) return slice(true, beforeRank)
+    if (reachedFrom || page.length < pageSize) return slice(false)
+    if (scanned >= SLICE_SCAN_EVENTS_MAX) return slice(true)
   }
 }
 

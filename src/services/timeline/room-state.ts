@@ -104,21 +104,25 @@ export async function stateEvents(tx: ReadTx, state: StateId, types?: readonly s
   return rows
 }
 
-/** The state at a token's place. The last event before it must be one that the user may read. */
+/**
+ * The state at a token's place. The event just before or just after it must be one that the user may read: who sees an
+ * event sees the state around it, as `/sync` gives it for the start of a timeline.
+ */
 async function stateAtToken(tx: ReadTx, access: RoomAccess, text: string): Promise<StateId> {
-  const { nid } = access.room
-  const [row] = await tx.events.timeline({
-    room: nid,
-    direction: 'backwards',
-    beforeRank: (await rankOfToken(tx, nid, text)) + 1,
-    untilPosition: Math.min(access.until, Number.MAX_SAFE_INTEGER),
-    limit: 1,
-  })
-  const [readable] = row === undefined ? [] : await readableEvents(tx, access, [row])
-  if (readable === undefined) throw forbidden("You aren't allowed to see the room's members as of then")
+  const room = access.room.nid
   const token = parseToken(text)
+  const rank = Math.min(await rankOfToken(tx, room, text), access.untilRank)
+  const [before] = await tx.events.timeline({ room, direction: 'backwards', beforeRank: rank + 1, limit: 1 })
+  const [after] = await tx.events.timeline({ room, direction: 'forwards', afterRank: rank, limit: 1 })
+  const [readable] = await readableEvents(
+    tx,
+    access,
+    [before, after].filter((row) => row !== undefined),
+  )
+  if (readable === undefined) throw forbidden("You aren't allowed to see the room's members as of then")
   // Between events the state can change by resolution: only positions tell these moments apart.
-  return token.kind === 'stream' ? tx.state.at(nid, Math.min(token.position, access.until)) : readable.stateAfter
+  if (token.kind === 'stream') return tx.state.at(room, Math.min(token.position, access.until))
+  return readable === before ? before.stateAfter : readable.stateBefore
 }
 
 function isWanted({ event }: EventRow, { membership, notMembership }: MembersRequest): boolean {

@@ -7,7 +7,8 @@
  * - `t1_<rank>`: a place in one room's timeline, as `/messages`, `/context` and `prev_batch` give it: just after the
  *   event of that rank.
  *
- * Every endpoint that takes a token takes both kinds.
+ * Every endpoint that takes a token takes both kinds (`parseToken`), or turns the second into the first
+ * (`parseStreamToken`).
  */
 import { invalidParam } from '#core/matrix-error.ts'
 
@@ -23,10 +24,13 @@ export type StreamToken = {
 export type TimelineToken = { readonly kind: 'timeline'; readonly rank: number }
 export type Token = StreamToken | TimelineToken
 
-/** The longest number in a token that stays exact. */
+/** A place that nobody has been at: ahead of every log, and of no process's counting. */
+const UNKNOWN_PLACE: StreamToken = { kind: 'stream', position: Number.MAX_SAFE_INTEGER, epoch: '', sequence: 0 }
+
+/** Fifteen digits always stay exact. */
 const STREAM = /^s1_(\d{1,15})_([0-9a-z]{1,16})_(\d{1,15})(?:_(\d{1,15}))?$/
-/** Ranks of backfilled history run below zero. */
-const TIMELINE = /^t1_(-?\d{1,15})$/
+/** Ranks of backfilled history run below zero, and each gap leaves many free: they may need all of the digits there are. */
+const TIMELINE = /^t1_(-?\d{1,16})$/
 
 export function formatToken(token: Token): string {
   if (token.kind === 'timeline') return `t1_${token.rank}`
@@ -43,6 +47,19 @@ export function parseToken(text: string): Token {
     return toDevice === undefined ? token : { ...token, toDevice: Number(toDevice) }
   }
   const timeline = TIMELINE.exec(text)
-  if (timeline !== null) return { kind: 'timeline', rank: Number(timeline[1]) }
+  const rank = Number(timeline?.[1])
+  if (Number.isSafeInteger(rank)) return { kind: 'timeline', rank }
   throw invalidParam(`"${text.slice(0, 64)}" is not a token of this server`)
+}
+
+/**
+ * A place in the log, for endpoints that are about more than one room. A place in one room's timeline says nothing about
+ * the others, so it becomes one that nobody has been at: as with a token from ahead of the database (after it was
+ * restored from a backup), what the client knows is unknown, and the answer is complete.
+ *
+ * @throws M_INVALID_PARAM for anything that this server never gave out
+ */
+export function parseStreamToken(text: string): StreamToken {
+  const token = parseToken(text)
+  return token.kind === 'stream' ? token : UNKNOWN_PLACE
 }

@@ -2,13 +2,12 @@
 import { Type } from 'typebox'
 import { type Filter, parseFilter } from '#core/filter/filter.ts'
 import { CLIENT_DEPTH_MAX, parseJsonText } from '#core/json/parse.ts'
-import { invalidParam } from '#core/matrix-error.ts'
 import { endpoint } from '#kit/endpoint.ts'
 import { tCount } from '#kit/schemas.ts'
 import type { Caller } from '#services/accounts/caller.ts'
 import type { Filters } from '#services/filters/filters.ts'
 import type { StateAfter } from '#services/sync/sync-types.ts'
-import { parseToken, type StreamToken } from '#services/timeline/tokens.ts'
+import { parseStreamToken } from '#services/timeline/tokens.ts'
 
 const tPresence = Type.Union([Type.Literal('online'), Type.Literal('offline'), Type.Literal('unavailable')])
 
@@ -32,7 +31,7 @@ export default endpoint({
   async handle({ query, caller, signal }, { sync, filters, presence }) {
     const request = {
       viewer: caller,
-      since: query.since === undefined ? null : sinceToken(query.since),
+      since: query.since === undefined ? null : parseStreamToken(query.since),
       timeoutMs: query.timeout ?? 0,
       filter: await filterOf(query.filter, caller, filters),
       fullState: query.full_state ?? false,
@@ -53,13 +52,6 @@ function stateAfterOf(query: {
 }): StateAfter | null {
   if (query.use_state_after === true) return 'state_after'
   return query['org.matrix.msc4222.use_state_after'] === true ? 'org.matrix.msc4222.state_after' : null
-}
-
-/** A place in one room's timeline says nothing about all the others. */
-function sinceToken(text: string): StreamToken {
-  const token = parseToken(text)
-  if (token.kind !== 'stream') throw invalidParam('since must be the next_batch of a sync')
-  return token
 }
 
 /** "The server will detect whether it is an ID or a JSON object by whether the first character is a `{`." */
