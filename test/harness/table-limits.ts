@@ -32,7 +32,7 @@ export const TABLE_LIMITS: Readonly<Record<string, TableLimit>> = {
   remote_device_lists: { bounded: 'one row for each user of another server who shares a room with one of this server' },
   remote_devices: { limit: 'DEVICES_MAX', in: 'src/services/e2ee/remote-list-fetcher.ts' },
   server_keys: { limit: 'KEYS_MAX', in: 'src/services/federation/keys/server-keys.ts' },
-  server_key_documents: { limit: 'KEYS_BYTES_MAX', in: 'src/services/federation/keys/server-keys.ts' },
+  server_key_documents: { limit: 'DOCUMENTS_MAX', in: 'src/services/federation/keys/known-keys.ts' },
   missed_events: { bounded: 'one row a server and room' },
   claimed_states: {
     bounded: 'states that servers told while a room joined through them is incomplete; dropped with that',

@@ -19,8 +19,8 @@ forEachDatabase('server keys', (test) => {
   test('are kept by server and id, with the last document', async (open) => {
     const store = await open()
     const old = keyOf(2, { keyId: 'ed25519:0', expiredTs: 400 })
-    assert.deepEqual(await store.write((tx) => tx.serverKeys.put(A, [keyOf(1), old], DOCUMENT)), [])
-    await store.write((tx) => tx.serverKeys.put(B, [keyOf(3)], DOCUMENT))
+    assert.deepEqual(await store.write((tx) => tx.serverKeys.put(A, [keyOf(1), old], [DOCUMENT])), [])
+    await store.write((tx) => tx.serverKeys.put(B, [keyOf(3)], [DOCUMENT]))
     const found = await store.read((tx) => tx.serverKeys.keysOf([A, 'c.example' as ServerName]))
     assert.deepEqual([...found.keys()], [A])
     assert.deepEqual(
@@ -31,28 +31,34 @@ forEachDatabase('server keys', (test) => {
       ]),
     )
     assert.deepEqual(await store.read((tx) => tx.serverKeys.keysOf([])), new Map())
-    assert.deepEqual(await store.read((tx) => tx.serverKeys.document(A)), DOCUMENT)
-    assert.equal(await store.read((tx) => tx.serverKeys.document('c.example' as ServerName)), null)
+    assert.deepEqual(await store.read((tx) => tx.serverKeys.documents(A)), [DOCUMENT])
+    assert.deepEqual(await store.read((tx) => tx.serverKeys.documents('c.example' as ServerName)), [])
   })
 
   test('change their times, are added to, and stay when no longer named', async (open) => {
     const store = await open()
-    await store.write((tx) => tx.serverKeys.put(A, [keyOf(1)], DOCUMENT))
+    await store.write((tx) => tx.serverKeys.put(A, [keyOf(1)], [DOCUMENT]))
     const later = { json: '{"a":2}', validUntilTs: 2000, fetchedTs: 1500 }
-    await store.write((tx) => tx.serverKeys.put(A, [keyOf(2, { keyId: 'ed25519:2', validUntilTs: 2000 })], later))
-    await store.write((tx) => tx.serverKeys.put(A, [keyOf(1, { expiredTs: 900, validUntilTs: 900 })], later))
+    await store.write((tx) =>
+      tx.serverKeys.put(A, [keyOf(2, { keyId: 'ed25519:2', validUntilTs: 2000 })], [later, DOCUMENT]),
+    )
+    await store.write((tx) =>
+      tx.serverKeys.put(A, [keyOf(1, { expiredTs: 900, validUntilTs: 900 })], [later, DOCUMENT]),
+    )
     const keys = (await store.read((tx) => tx.serverKeys.keysOf([A]))).get(A)
     assert.deepEqual(keys?.map(({ keyId, validUntilTs, expiredTs }) => [keyId, validUntilTs, expiredTs]).sort(), [
       ['ed25519:1', 900, 900],
       ['ed25519:2', 2000, null],
     ])
-    assert.deepEqual(await store.read((tx) => tx.serverKeys.document(A)), later)
+    assert.deepEqual(await store.read((tx) => tx.serverKeys.documents(A)), [later, DOCUMENT])
+    await store.write((tx) => tx.serverKeys.put(A, [], [later]))
+    assert.deepEqual(await store.read((tx) => tx.serverKeys.documents(A)), [later])
   })
 
   test('never stand for another key', async (open) => {
     const store = await open()
-    await store.write((tx) => tx.serverKeys.put(A, [keyOf(1)], DOCUMENT))
-    const refused = await store.write((tx) => tx.serverKeys.put(A, [keyOf(9, { validUntilTs: 9000 })], DOCUMENT))
+    await store.write((tx) => tx.serverKeys.put(A, [keyOf(1)], [DOCUMENT]))
+    const refused = await store.write((tx) => tx.serverKeys.put(A, [keyOf(9, { validUntilTs: 9000 })], [DOCUMENT]))
     assert.deepEqual(refused, ['ed25519:1'])
     assert.deepEqual((await store.read((tx) => tx.serverKeys.keysOf([A]))).get(A), [keyOf(1)])
   })

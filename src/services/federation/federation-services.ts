@@ -79,6 +79,7 @@ export async function federationServices(deps: Deps): Promise<FederationServices
     ingest: inbound,
     timers,
     passOn: (row) => sender.relay(row),
+    onLetIn: () => reads.remoteRooms.forget(),
     onError,
   })
   const encryption = await federatedKeys({

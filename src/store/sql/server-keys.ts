@@ -28,24 +28,25 @@ export function serverKeyStore(sql: Sql): ServerKeyStore {
     return found
   }
 
-  const putDocument = ({ json, validUntilTs, fetchedTs }: ServerKeyDocument, server: ServerName) =>
+  const putDocument = (server: ServerName, age: number, { json, validUntilTs, fetchedTs }: ServerKeyDocument) =>
     sql.run(
-      `INSERT INTO server_key_documents (server, json, valid_until_ts, fetched_ts) VALUES (?, ?, ?, ?)
-       ON CONFLICT (server) DO UPDATE SET json = excluded.json, valid_until_ts = excluded.valid_until_ts,
+      `INSERT INTO server_key_documents (server, age, json, valid_until_ts, fetched_ts) VALUES (?, ?, ?, ?, ?)
+       ON CONFLICT (server, age) DO UPDATE SET json = excluded.json, valid_until_ts = excluded.valid_until_ts,
          fetched_ts = excluded.fetched_ts`,
-      [server, json, validUntilTs, fetchedTs],
+      [server, age, json, validUntilTs, fetchedTs],
     )
 
   return {
     keysOf,
 
-    async document(server) {
-      const row = await sql.get<DocumentRow>('SELECT * FROM server_key_documents WHERE server = ?', [server])
-      if (row === undefined) return null
-      return { json: row.json, validUntilTs: row.valid_until_ts, fetchedTs: row.fetched_ts }
+    async documents(server) {
+      const rows = await sql.all<DocumentRow>('SELECT * FROM server_key_documents WHERE server = ? ORDER BY age', [
+        server,
+      ])
+      return rows.map((row) => ({ json: row.json, validUntilTs: row.valid_until_ts, fetchedTs: row.fetched_ts }))
     },
 
-    async put(server, keys, document) {
+    async put(server, keys, documents) {
       const refused: string[] = []
       for (const { keyId, key, validUntilTs, expiredTs } of keys) {
         // The condition keeps an id with its first key, whoever else writes at the same time.
@@ -57,7 +58,8 @@ export function serverKeyStore(sql: Sql): ServerKeyStore {
         )
         if (changed === 0) refused.push(keyId)
       }
-      await putDocument(document, server)
+      for (const [age, document] of documents.entries()) await putDocument(server, age, document)
+      await sql.run('DELETE FROM server_key_documents WHERE server = ? AND age >= ?', [server, documents.length])
       return refused
     },
   }

@@ -12,7 +12,7 @@ export type ServerKeyRow = {
   readonly expiredTs: number | null
 }
 
-/** The last answer to "what are your keys?", signed by the server itself. */
+/** An answer to "what are your keys?", signed by the server itself. */
 export type ServerKeyDocument = {
   /** As received, in JSON. */
   readonly json: string
@@ -23,13 +23,20 @@ export type ServerKeyDocument = {
 export interface ServerKeyReader {
   /** All keys of several servers; servers without keys are left out. */
   keysOf(servers: readonly ServerName[]): Promise<ReadonlyMap<ServerName, readonly ServerKeyRow[]>>
-  document(server: ServerName): Promise<ServerKeyDocument | null>
+  /** Its newest answer, and before that those of which one names keys that no newer one does; newest first. */
+  documents(server: ServerName): Promise<readonly ServerKeyDocument[]>
 }
 
 export interface ServerKeyStore extends ServerKeyReader {
   /**
    * Keeps what a server says of its keys. A key under an id that stands for another key already is left out, and its
    * id is among those returned. Keys that aren't named stay as they are.
+   *
+   * @param documents newest first, in the place of those that were kept
    */
-  put(server: ServerName, keys: readonly ServerKeyRow[], document: ServerKeyDocument): Promise<readonly string[]>
+  put(
+    server: ServerName,
+    keys: readonly ServerKeyRow[],
+    documents: readonly ServerKeyDocument[],
+  ): Promise<readonly string[]>
 }

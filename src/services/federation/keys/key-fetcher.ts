@@ -9,6 +9,8 @@ const TIMEOUT_MS = 10_000
 const NOTARY_TIMEOUT_MS = 20_000
 /** Servers in one question to a notary. */
 export const NOTARY_SERVERS_MAX = 100
+/** Documents in its answer: there may be former ones of a server. */
+const NOTARY_ANSWERS_MAX = 500
 
 /** What is asked of a notary: the keys, and until when they should be valid (ms). */
 export type NotaryQuestion = ReadonlyMap<ServerName, { readonly keyIds: readonly string[]; readonly untilTs: number }>
@@ -52,12 +54,12 @@ export class KeyFetcher {
       uri: '/_matrix/key/v2/query',
       body: { server_keys: Object.fromEntries(criteria) },
       timeoutMs: NOTARY_TIMEOUT_MS,
-      bytesMax: KEYS_BYTES_MAX * asked.length,
+      bytesMax: KEYS_BYTES_MAX * (asked.length + 1),
       ...(signal !== null && { signal }),
     })
     if (reply.outcome !== 'answered' || !isJsonObject(reply.json)) return []
     const list = member(reply.json, 'server_keys')
-    const answers: JsonArray = Array.isArray(list) ? list.slice(0, 2 * NOTARY_SERVERS_MAX) : []
+    const answers: JsonArray = Array.isArray(list) ? list.slice(0, NOTARY_ANSWERS_MAX) : []
     return answers.flatMap((answer) => {
       const name = isJsonObject(answer) ? member(answer, 'server_name') : undefined
       const server = asked.find(([server]) => server === name)?.[0]

@@ -39,12 +39,14 @@ type Deps = {
   readonly timers: Timers
   /** Sends an event on that another server's user made, and that came in by way of this server alone. */
   readonly passOn: (row: EventRow) => Promise<void>
+  /** Told when a local user has come into a room by way of another server, or was invited: others may tell more then. */
+  readonly onLetIn: () => void
   readonly onError: (error: unknown) => void
 }
 
 /** Makes them all. `partialStates.resume()` is for the caller, when everything stands. */
 export function federationMembershipServices(deps: Deps): FederationMembershipServices {
-  const { context, memberships, client, verifier, ingest, timers, passOn, onError } = deps
+  const { context, memberships, client, verifier, ingest, timers, passOn, onLetIn, onError } = deps
   const signatures = new EventSignatures((event, server) => verifier.verify(event, server))
   const take = admitEventBy(ingest, context.store)
   const outOfBandEvents = new OutOfBandEvents({ context, signatures, isAuthorised: ingest.isAuthorised.bind(ingest) })
@@ -60,7 +62,7 @@ export function federationMembershipServices(deps: Deps): FederationMembershipSe
   return {
     memberTemplates: new MemberTemplates(context),
     sentMemberships: new SentMemberships({ context, signatures, take, passOn }),
-    incomingInvites: new IncomingInvites({ context, signatures, exchanges }),
+    incomingInvites: new IncomingInvites({ context, signatures, exchanges, onLetIn }),
     thirdPartyInvites: new ThirdPartyInvites({ context, invites }),
     remoteMemberships: new RemoteMemberships({
       context,
@@ -71,6 +73,7 @@ export function federationMembershipServices(deps: Deps): FederationMembershipSe
       outside: outOfBandEvents,
       invites,
       timers,
+      onLetIn,
     }),
     outOfBandEvents,
     partialStates,

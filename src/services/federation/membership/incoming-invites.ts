@@ -31,6 +31,8 @@ type Deps = {
   readonly context: RoomContext
   readonly signatures: EventSignatures
   readonly exchanges: Pick<ThirdPartyExchanges, 'awaits'>
+  /** Told of an invite that was taken. */
+  readonly onLetIn: () => void
 }
 
 export class IncomingInvites {
@@ -73,6 +75,7 @@ export class IncomingInvites {
       const room = await tx.rooms.byId(roomId)
       if (room === null || !room.isResident) await putOutOfBandMembership(tx, { ...event, json: kept }, stripped)
     })
+    this.#deps.onLetIn()
     return signed
   }
 

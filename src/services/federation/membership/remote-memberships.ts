@@ -39,6 +39,8 @@ type Deps = {
   readonly outside: OutOfBandEvents
   readonly invites: OutgoingInvites
   readonly timers: Timers
+  /** Told of a join by way of another server. */
+  readonly onLetIn: () => void
 }
 
 /** How long a user waits for others who join the same room. */
@@ -196,6 +198,7 @@ export class RemoteMemberships {
     const wanted = await this.#wanted(userId, roomId, 'join', reason)
     await this.#deps.handshakes.perform(wanted, servers, (handshake) => this.#deps.joinImport.take(handshake))
     await transferSettings(this.#deps.context, userId, roomId)
+    this.#deps.onLetIn()
   }
 
   /** Has the user invited, unless they are. Returns whom to join by way of: whoever invited them knows of it. */

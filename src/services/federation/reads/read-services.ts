@@ -27,6 +27,7 @@ export interface FederationReadServices {
   readonly remoteAliases: RemoteAliases
   readonly remoteProfiles: RemoteProfiles
   readonly remoteDirectories: RemoteDirectories
+  readonly remoteRooms: RemoteRooms
   readonly roomLookup: RoomLookup
   readonly spaceHierarchy: SpaceHierarchy
   readonly roomHistory: BackfilledTimeline
@@ -49,7 +50,8 @@ type Deps = {
 /** Makes them all. */
 export function federationReadServices(deps: Deps): FederationReadServices {
   const userReads = new UserReads(deps)
-  const roomLookup = new RoomLookup({ store: deps.store, remoteRooms: new RemoteRooms(deps) })
+  const remoteRooms = new RemoteRooms(deps)
+  const roomLookup = new RoomLookup({ store: deps.store, remoteRooms })
   return {
     eventReads: new EventReads(deps),
     stateReads: new StateReads(deps),
@@ -58,6 +60,7 @@ export function federationReadServices(deps: Deps): FederationReadServices {
     remoteAliases: new RemoteAliases({ ...deps, userReads }),
     remoteProfiles: new RemoteProfiles(deps),
     remoteDirectories: new RemoteDirectories(deps),
+    remoteRooms,
     roomLookup,
     spaceHierarchy: new SpaceHierarchy({ rooms: roomLookup, clock: deps.clock }),
     roomHistory: new BackfilledTimeline({ ...deps, filler: new Backfiller(deps) }),

@@ -39,11 +39,16 @@ const TEXT_LENGTH_MAX = 4_096
 
 export class RemoteRooms {
   readonly #deps: Deps
-  readonly #rooms: ExpiringCache<RemoteRoom | null>
+  #rooms: ExpiringCache<RemoteRoom | null>
 
   constructor(deps: Deps) {
     this.#deps = deps
     this.#rooms = new ExpiringCache(CACHED_MAX, deps.clock)
+  }
+
+  /** Forgets what others told: since this server has come into a room, they may tell what they refused before. */
+  forget(): void {
+    this.#rooms = new ExpiringCache(CACHED_MAX, this.#deps.clock)
   }
 
   /** null where none of the servers (the first few that are any) tells. */

@@ -10,9 +10,11 @@ export const serverKeysTables: DomainTables = (d) => [
     PRIMARY KEY (server, key_id)
   )${d.clustered}`,
   `CREATE TABLE server_key_documents (
-    server ${d.text} PRIMARY KEY,
+    server ${d.text} NOT NULL,
+    age ${d.int} NOT NULL,
     json ${d.text} NOT NULL,
     valid_until_ts ${d.int} NOT NULL,
-    fetched_ts ${d.int} NOT NULL
+    fetched_ts ${d.int} NOT NULL,
+    PRIMARY KEY (server, age)
   )${d.clustered}`,
 ]

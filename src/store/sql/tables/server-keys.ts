@@ -8,6 +8,8 @@ export interface ServerKeysTables {
   }
   server_key_documents: {
     server: string
+    /** 0 for the newest. */
+    age: number
     json: string
     valid_until_ts: number
     fetched_ts: number
