@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { decodeBase64 } from '#core/crypto.ts'
 import { type Signer, signerFromSeed, verifyJson } from '#core/event/sign.ts'
+import { canonicalJson } from '#core/json/canonical.ts'
 import type { RemoteRoom } from '#test/federation/harness/remote-room.ts'
 import {
   deliver,
@@ -88,6 +89,26 @@ describe('S8: the key of this server', () => {
     await using second = await securityScene()
     const other = await second.evil.get(second.hearth, '/_matrix/key/v2/server')
     assert.notDeepEqual(other.body.verify_keys, body.verify_keys)
+  })
+})
+
+describe('documents of keys', () => {
+  it('come in canonical form, under the path of a single key too', async () => {
+    const { evil, hearth } = scene
+    const get = async (path: string) => {
+      const { status, body } = await evil.get(hearth, `/_matrix/key/v2/${path}`, { authorization: null })
+      assert.equal(status, 200, path)
+      // Members stand as they came.
+      assert.equal(JSON.stringify(body), canonicalJson(body), path)
+      return body
+    }
+    const whole = await get('server')
+    assert.deepEqual(await get(`server/${Object.keys(whole.verify_keys)[0]}`), whole)
+    assert.deepEqual(await get('server/ed25519%3Aunknown'), whole)
+    await get('query/hearth.example')
+    const body = { server_keys: { 'hearth.example': {} } }
+    const many = await evil.request(hearth, 'POST', '/_matrix/key/v2/query', body, { authorization: null })
+    assert.equal(JSON.stringify(many.body), canonicalJson(many.body))
   })
 })
 

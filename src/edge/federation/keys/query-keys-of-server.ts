@@ -2,6 +2,7 @@
 import { Type } from 'typebox'
 import { endpoint } from '#kit/endpoint.ts'
 import { tCount, tServerName } from '#kit/schemas.ts'
+import { keyDocument } from '../shared/key-document.ts'
 
 export default endpoint({
   spec: 'perspectivesKeyQuery',
@@ -14,6 +15,6 @@ export default endpoint({
 
   async handle({ params, query }, { federation }) {
     const minimum = query.minimum_valid_until_ts ?? null
-    return { server_keys: await federation.notary.query(new Map([[params.serverName, minimum]])) }
+    return keyDocument({ server_keys: await federation.notary.query(new Map([[params.serverName, minimum]])) })
   },
 })

@@ -5,6 +5,7 @@ import { isJsonObject, type JsonValue, member } from '#core/json/value.ts'
 import { isServerName } from '#core/server-name.ts'
 import { endpoint } from '#kit/endpoint.ts'
 import { tJsonObject } from '#kit/schemas.ts'
+import { keyDocument } from '../shared/key-document.ts'
 
 export default endpoint({
   spec: 'bulkPerspectivesKeyQuery',
@@ -20,7 +21,7 @@ export default endpoint({
     for (const [server, criteria] of Object.entries(body.server_keys)) {
       if (isServerName(server)) minimums.set(server, latestMinimum(criteria))
     }
-    return { server_keys: await federation.notary.query(minimums) }
+    return keyDocument({ server_keys: await federation.notary.query(minimums) })
   },
 })
 
