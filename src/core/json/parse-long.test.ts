@@ -3,12 +3,16 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { MatrixError } from '#core/matrix-error.ts'
 import { type ParseOptions, parseJson } from './parse.ts'
-import { parseLongJson, parseSparing } from './parse-long.ts'
+import { type LongParseOptions, parseLongJson } from './parse-long.ts'
+import { parseSparing } from './parse-sparing.ts'
 import type { JsonValue } from './value.ts'
 
 const OPTIONS: ParseOptions = { depthMax: 100, lossless: true }
 
-function parseLong(text: string | Uint8Array, options = OPTIONS): { value: JsonValue; yields: number } {
+function parseLong(
+  text: string | Uint8Array,
+  options: LongParseOptions = OPTIONS,
+): { value: JsonValue; yields: number } {
   const slices = parseLongJson(typeof text === 'string' ? Buffer.from(text) : text, options)
   let yields = 0
   for (;;) {
@@ -79,6 +83,32 @@ describe('a long JSON text in slices', () => {
     const [atOnce, inSlices] = outcomes(deep(98))
     assert.notEqual(atOnce, 'refused')
     assert.equal(inSlices, atOnce)
+  })
+
+  it('takes apart long objects and lists, however they stand in each other', () => {
+    const members = Array.from({ length: 20_000 }, (_, n) => `"k${n}": [${n}, 1.50, {"__proto__": ${n}}]`)
+    const text = `[1, {"a": {"b": [[${MANY.join()}], {${members.join()}}]}}, "end"]`
+    const [atOnce, inSlices] = outcomes(text)
+    assert.equal(inSlices, atOnce)
+    const { yields } = parseLong(text)
+    assert.ok(yields > Buffer.byteLength(text) / 20_000, `${yields} yields for ${text.length} characters`)
+    for (const odd of [
+      text.replace('"k9999":', '"k9998":'),
+      text.replace('"k777": ', ''),
+      text.replace(', 1.50', ','),
+    ]) {
+      assert.deepEqual(outcomes(odd), ['refused', 'refused'])
+    }
+  })
+
+  it('counts values and keys of one object, exactly', () => {
+    const keys = (count: number) => `{"pad": "${'x'.repeat(70_000)}"${manyKeys(count - 1)}}`
+    const manyKeys = (count: number) => Array.from({ length: count }, (_, n) => `, "k${n}": 1`).join('')
+    const parse = (count: number, limits: object) => parseLong(keys(count), { ...OPTIONS, ...limits })
+    parse(20, { keysMax: 20, valuesMax: 20 })
+    const isTooLarge = (error: unknown) => error instanceof MatrixError && error.errcode === 'M_TOO_LARGE'
+    assert.throws(() => parse(21, { keysMax: 20 }), isTooLarge)
+    assert.throws(() => parse(21, { valuesMax: 20 }), isTooLarge)
   })
 
   it('refuses what is not UTF-8, and a byte order mark', () => {

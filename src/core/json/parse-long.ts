@@ -1,182 +1,212 @@
-import { decodeJson, notJson, type ParseOptions, parseJson, parseJsonText } from '#core/json/parse.ts'
-import type { JsonObject, JsonValue } from '#core/json/value.ts'
-import { badJson, MatrixError } from '#core/matrix-error.ts'
+import {
+  decodeJson,
+  type MutableObject,
+  notJson,
+  type ParseOptions,
+  parseJson,
+  parseJsonText,
+  putMember,
+} from '#core/json/parse.ts'
+import type { JsonArray, JsonObject, JsonValue } from '#core/json/value.ts'
+import { badJson, tooLarge } from '#core/matrix-error.ts'
 
-/** Bytes that are parsed at once, unless one part of the text is longer. */
-const SLICE_BYTES = 64 * 1024
+/** Texts up to here are parsed at once. */
+const SHORT_BYTES = 64 * 1024
+/** Members or entries that are parsed at once, unless a single one is longer. */
+const BATCH_BYTES = 16 * 1024
 /** Bytes that are looked through at once. */
 const SCAN_BYTES = 64 * 1024
+/** How many long lists and objects that stand in each other are taken apart; the rest is parsed at once. */
+const LEVELS_MAX = 100
 
 // No byte of a character outside of ASCII is one of these.
-const QUOTE = 0x22
+export const QUOTE = 0x22
 const BACKSLASH = 0x5c
-const COMMA = 0x2c
+export const COMMA = 0x2c
 const COLON = 0x3a
-const BRACKET_OPEN = 0x5b
-const BRACKET_CLOSE = 0x5d
-const BRACE_OPEN = 0x7b
-const BRACE_CLOSE = 0x7d
+export const BRACKET_OPEN = 0x5b
+export const BRACKET_CLOSE = 0x5d
+export const BRACE_OPEN = 0x7b
+export const BRACE_CLOSE = 0x7d
 
-/** Parts of the text: start and end offsets. `null` stands for a text of another form. */
-type Parts = { readonly start: number; readonly end: number }[]
+export type LongParseOptions = ParseOptions & {
+  /** Members of objects and entries of lists in the whole text; not asked of short texts. */
+  readonly valuesMax?: number
+  /** Members of one object; not asked of short texts. Objects of very many take long in whatever is done with them. */
+  readonly keysMax?: number
+}
+
 type Slices<Result> = Generator<undefined, Result, undefined>
+/** Part of the text: start and end offset. */
+type Part = { readonly start: number; readonly end: number }
+/** Where the long lists and objects end, by where they begin: offsets of their brackets. */
+type Ends = ReadonlyMap<number, number>
 
 /**
  * `parseJson` of a text that may be many megabytes long, with the same result: yields now and then, so that its caller
- * can let others have the thread. An object is taken apart into its members, and a long list among these into its
- * entries, as answers that hold the state of a room are made up; no part of those is long by itself.
+ * can let others have the thread. Long objects and lists are taken apart, however they stand in each other; a single
+ * string is the only part that can be long by itself.
  *
- * @throws MatrixError as `parseJson`
+ * @throws MatrixError as `parseJson`; M_TOO_LARGE for more values or keys than the options allow
  */
-export function* parseLongJson(bytes: Uint8Array, options: ParseOptions): Slices<JsonValue> {
-  if (bytes.length <= SLICE_BYTES) return parseJson(bytes, options)
-  const deeper = { ...options, depthMax: options.depthMax - 1 }
-  const members = yield* partsOf(bytes, BRACE_OPEN, BRACE_CLOSE, 0, bytes.length)
-  if (members === null || members.length === 0) return parseJson(bytes, options)
-  const object: [string, JsonValue][] = []
-  const keys = new Set<string>()
-  for (const { start, end } of members) {
-    const colon = keyEnd(bytes, start, end)
-    const key = colon === -1 ? null : parseJson(bytes.subarray(start, colon), deeper)
-    if (typeof key !== 'string') throw notJson('A member of an object has no key')
-    if (keys.has(key)) throw badJson('An object has the same key twice')
-    keys.add(key)
-    object.push([key, yield* parseMember(bytes, colon + 1, end, deeper)])
-    yield
-  }
-  // As JSON.parse makes it: `__proto__` is a key like others.
-  return Object.fromEntries(object) as JsonObject
+export function* parseLongJson(bytes: Uint8Array, options: LongParseOptions): Slices<JsonValue> {
+  if (bytes.length <= SHORT_BYTES) return parseJson(bytes, options)
+  const ends = yield* longContainers(bytes, options)
+  return yield* parsePart(bytes, { start: 0, end: bytes.length }, ends, options, LEVELS_MAX)
 }
 
-/** A text some of whose list entries other parsers could read differently. */
-export type SparedJson = {
-  /** `null` stands in the place of each such entry. */
-  readonly value: JsonValue
-  /** With such entries as most parsers read them: the last of equal keys counts, and halves of surrogate pairs stay. */
-  readonly asMostRead: JsonValue
-}
-
-/** Flawed entries above that size aren't read at all. */
-const FLAWED_BYTES_MAX = 1024 * 1024
-
-/**
- * `parseLongJson` of a transaction or an answer, whose lists hold events of many servers: an entry that is JSON but has
- * repeated keys, a lone surrogate or too much nesting costs itself alone.
- *
- * @throws MatrixError as `parseLongJson`, for what is wrong elsewhere
- */
-export function* parseSparing(bytes: Uint8Array, options: ParseOptions): Slices<SparedJson> {
-  try {
-    const value = yield* parseLongJson(bytes, options)
-    return { value, asMostRead: value }
-  } catch (error) {
-    const members = isBadJson(error) ? yield* partsOf(bytes, BRACE_OPEN, BRACE_CLOSE, 0, bytes.length) : null
-    if (members === null) throw error
-    return yield* parseByEntry(bytes, members, { ...options, depthMax: options.depthMax - 1 })
-  }
-}
-
-const isBadJson = (error: unknown) => error instanceof MatrixError && error.errcode === 'M_BAD_JSON'
-
-function* parseByEntry(bytes: Uint8Array, members: Parts, options: ParseOptions): Slices<SparedJson> {
-  const spared = new Map<string, SparedJson>()
-  for (const { start, end } of members) {
-    const colon = keyEnd(bytes, start, end)
-    const key = colon === -1 ? null : parseJson(bytes.subarray(start, colon), options)
-    if (typeof key !== 'string') throw notJson('A member of an object has no key')
-    if (spared.has(key)) throw badJson('An object has the same key twice')
-    const entries = yield* partsOf(bytes, BRACKET_OPEN, BRACKET_CLOSE, colon + 1, end)
-    if (entries === null || entries.length === 0) {
-      const value = parseJson(bytes.subarray(colon + 1, end), options)
-      spared.set(key, { value, asMostRead: value })
-    } else spared.set(key, yield* spareEntries(bytes, entries, { ...options, depthMax: options.depthMax - 1 }))
-  }
-  const read = (which: keyof SparedJson) =>
-    Object.fromEntries([...spared].map(([key, member]) => [key, member[which]])) as JsonObject
-  return { value: read('value'), asMostRead: read('asMostRead') }
-}
-
-function* spareEntries(bytes: Uint8Array, entries: Parts, options: ParseOptions): Slices<SparedJson> {
-  const value: JsonValue[] = []
-  const asMostRead: JsonValue[] = []
-  let sliceEnd = 0
-  for (const { start, end } of entries) {
-    const entry = bytes.subarray(start, end)
-    try {
-      const read = parseJson(entry, options)
-      value.push(read)
-      asMostRead.push(read)
-    } catch (error) {
-      if (!isBadJson(error) || entry.length > FLAWED_BYTES_MAX) throw error
-      value.push(null)
-      asMostRead.push(JSON.parse(decodeJson(entry)) as JsonValue)
-    }
-    if (end < sliceEnd) continue
-    sliceEnd = end + SLICE_BYTES
-    yield
-  }
-  return { value, asMostRead }
-}
-
-function* parseMember(bytes: Uint8Array, start: number, end: number, options: ParseOptions): Slices<JsonValue> {
-  if (end - start > SLICE_BYTES) {
-    const entries = yield* partsOf(bytes, BRACKET_OPEN, BRACKET_CLOSE, start, end)
-    if (entries !== null && entries.length > 0) return yield* parseEntries(bytes, entries, options)
-  }
-  return parseJson(bytes.subarray(start, end), options)
-}
-
-function* parseEntries(bytes: Uint8Array, entries: Parts, options: ParseOptions): Slices<JsonValue> {
-  const list: JsonValue[] = []
-  for (let first = 0; first < entries.length; ) {
-    const start = (entries[first] as Parts[number]).start
-    let last = first
-    while (last + 1 < entries.length && (entries[last + 1] as Parts[number]).end - start < SLICE_BYTES) last += 1
-    const text = decodeJson(bytes.subarray(start, (entries[last] as Parts[number]).end))
-    const some = parseJsonText(`[${text}]`, options) as JsonValue[]
-    // Nothing between two commas, or after the last one.
-    if (some.length !== last - first + 1) throw notJson('A list lacks an entry')
-    for (const entry of some) list.push(entry)
-    first = last + 1
-    yield
-  }
-  return list
-}
-
-/**
- * The parts between the commas of an object or a list that is all there is from `start` to `end`. null for a text of
- * another form, and for one that can't be JSON: `JSON.parse` then says so.
- */
-function* partsOf(bytes: Uint8Array, open: number, close: number, start: number, end: number): Slices<Parts | null> {
-  const first = skipSpace(bytes, start, end)
-  const last = skipSpaceBack(bytes, end, first)
-  if (bytes[first] !== open || last <= first || bytes[last] !== close) return null
-  const parts: Parts = []
-  let depth = 0
-  let partStart = first + 1
-  let sliceEnd = first + SCAN_BYTES
-  for (let at = first + 1; at < last; at++) {
+/** Looks through the whole text once. What isn't well-nested is refused here, before anything is parsed. */
+function* longContainers(bytes: Uint8Array, options: LongParseOptions): Slices<Ends> {
+  const { depthMax, valuesMax = Number.POSITIVE_INFINITY } = options
+  const ends = new Map<number, number>()
+  const open: number[] = []
+  let values = 0
+  let sliceEnd = SCAN_BYTES
+  for (let at = 0; at < bytes.length; at++) {
     const unit = bytes[at]
-    if (unit === QUOTE) at = stringEnd(bytes, at, last)
-    else if (unit === BRACE_OPEN || unit === BRACKET_OPEN) depth += 1
-    else if (unit === BRACE_CLOSE || unit === BRACKET_CLOSE) depth -= 1
-    else if (unit === COMMA && depth === 0) {
-      parts.push({ start: partStart, end: at })
-      partStart = at + 1
+    if (unit === QUOTE) at = stringEnd(bytes, at, bytes.length)
+    else if (unit === COMMA) values += 1
+    else if (unit === BRACE_OPEN || unit === BRACKET_OPEN) {
+      values += 1
+      open.push(at)
+      if (open.length > depthMax) throw badJson(`The JSON nests deeper than ${depthMax} levels`)
+    } else if (unit === BRACE_CLOSE || unit === BRACKET_CLOSE) {
+      const start = open.pop()
+      const expected = unit === BRACE_CLOSE ? BRACE_OPEN : BRACKET_OPEN
+      if (start === undefined || bytes[start] !== expected) throw notJson('The brackets do not match')
+      if (at - start > BATCH_BYTES) ends.set(start, at)
     }
-    if (depth < 0) return null
+    if (values > valuesMax) throw tooLarge(`The JSON holds more than ${valuesMax} values`)
     if (at < sliceEnd) continue
     sliceEnd = at + SCAN_BYTES
     yield
   }
-  const isEmpty = parts.length === 0 && skipSpace(bytes, partStart, last) === last
-  if (depth !== 0) return null
-  if (!isEmpty) parts.push({ start: partStart, end: last })
-  return parts
+  if (open.length > 0) throw notJson('The brackets do not match')
+  return ends
+}
+
+function* parsePart(
+  bytes: Uint8Array,
+  part: Part,
+  ends: Ends,
+  options: LongParseOptions,
+  levels: number,
+): Slices<JsonValue> {
+  const open = skipSpace(bytes, part.start, part.end)
+  const close = ends.get(open)
+  if (close === undefined || levels === 0 || skipSpace(bytes, close + 1, part.end) !== part.end) {
+    return parseJson(bytes.subarray(part.start, part.end), options)
+  }
+  const isObject = bytes[open] === BRACE_OPEN
+  const keys = new Set<string>()
+  const object: MutableObject = {}
+  const list: JsonValue[] = []
+  for (const some of yield* batches(bytes, { start: open + 1, end: close }, ends)) {
+    if (!isObject) {
+      for (const entry of yield* parseEntries(bytes, some, ends, options, levels)) list.push(entry)
+    } else {
+      for (const [key, value] of yield* parseMembers(bytes, some, ends, options, levels)) {
+        if (keys.has(key)) throw badJson('An object has the same key twice')
+        keys.add(key)
+        putMember(object, key, value)
+      }
+      const { keysMax = Number.POSITIVE_INFINITY } = options
+      if (keys.size > keysMax) throw tooLarge(`An object has more than ${keysMax} keys`)
+    }
+    yield
+  }
+  return isObject ? object : list
+}
+
+type Batch = Part & {
+  /** How many members or entries it holds; one that is long stands by itself. */
+  readonly count: number
+  readonly isLong: boolean
+}
+
+/** What stands between the brackets of a long list or object, cut at commas. */
+function* batches(bytes: Uint8Array, { start, end }: Part, ends: Ends): Slices<Batch[]> {
+  const found: Batch[] = []
+  let batch = { start, count: 0 }
+  let partStart = start
+  let isLong = false
+  let sliceEnd = start + SCAN_BYTES
+  const endBatch = (batchEnd: number) => {
+    if (batch.count > 0) found.push({ ...batch, end: batchEnd, isLong: false })
+  }
+  const endPart = (at: number) => {
+    if (skipSpace(bytes, partStart, at) === at) throw notJson('A value is missing between two commas')
+    if (isLong) {
+      endBatch(partStart - 1)
+      found.push({ start: partStart, end: at, count: 1, isLong })
+      batch = { start: at + 1, count: 0 }
+    } else {
+      batch.count += 1
+      if (at - batch.start >= BATCH_BYTES) {
+        endBatch(at)
+        batch = { start: at + 1, count: 0 }
+      }
+    }
+    partStart = at + 1
+    isLong = false
+  }
+  let depth = 0
+  for (let at = start; at < end; at++) {
+    const unit = bytes[at]
+    if (unit === QUOTE) at = stringEnd(bytes, at, end)
+    else if (unit === BRACE_OPEN || unit === BRACKET_OPEN) {
+      const close = depth === 0 ? ends.get(at) : undefined
+      if (close === undefined) depth += 1
+      else {
+        at = close
+        isLong = true
+      }
+    } else if (unit === BRACE_CLOSE || unit === BRACKET_CLOSE) depth -= 1
+    else if (unit === COMMA && depth === 0) endPart(at)
+    if (at < sliceEnd) continue
+    sliceEnd = at + SCAN_BYTES
+    yield
+  }
+  endPart(end)
+  endBatch(end)
+  return found
+}
+
+function* parseEntries(
+  bytes: Uint8Array,
+  batch: Batch,
+  ends: Ends,
+  options: LongParseOptions,
+  levels: number,
+): Slices<JsonArray> {
+  if (batch.isLong) return [yield* parsePart(bytes, batch, ends, options, levels - 1)]
+  const text = decodeJson(bytes.subarray(batch.start, batch.end))
+  const entries = parseJsonText(`[${text}]`, options) as JsonArray
+  // `1],[2` would have closed our bracket.
+  if (entries.length !== batch.count) throw notJson('A list lacks an entry')
+  return entries
+}
+
+function* parseMembers(
+  bytes: Uint8Array,
+  batch: Batch,
+  ends: Ends,
+  options: LongParseOptions,
+  levels: number,
+): Slices<readonly [string, JsonValue][]> {
+  if (!batch.isLong) {
+    const text = decodeJson(bytes.subarray(batch.start, batch.end))
+    return Object.entries(parseJsonText(`{${text}}`, options) as JsonObject)
+  }
+  const colon = keyEnd(bytes, batch.start, batch.end)
+  const key = colon === -1 ? null : parseJson(bytes.subarray(batch.start, colon), options)
+  if (typeof key !== 'string') throw notJson('A member of an object has no key')
+  const value = { start: colon + 1, end: batch.end }
+  return [[key, yield* parsePart(bytes, value, ends, options, levels - 1)]]
 }
 
 /** Where the quote stands that ends a string; `end` where none does. */
-function stringEnd(bytes: Uint8Array, start: number, end: number): number {
+export function stringEnd(bytes: Uint8Array, start: number, end: number): number {
   for (let at = start + 1; at < end; at++) {
     const unit = bytes[at]
     if (unit === QUOTE) return at
@@ -186,7 +216,7 @@ function stringEnd(bytes: Uint8Array, start: number, end: number): number {
 }
 
 /** Where the colon stands after a member's key; -1 for none. */
-function keyEnd(bytes: Uint8Array, start: number, end: number): number {
+export function keyEnd(bytes: Uint8Array, start: number, end: number): number {
   const quote = skipSpace(bytes, start, end)
   if (bytes[quote] !== QUOTE) return -1
   const colon = skipSpace(bytes, stringEnd(bytes, quote, end) + 1, end)
@@ -194,17 +224,10 @@ function keyEnd(bytes: Uint8Array, start: number, end: number): number {
 }
 
 /** "Insignificant whitespace" of JSON alone. */
-const isSpace = (unit: number | undefined) => unit === 0x20 || unit === 0x0a || unit === 0x0d || unit === 0x09
+export const isSpace = (unit: number | undefined) => unit === 0x20 || unit === 0x0a || unit === 0x0d || unit === 0x09
 
-function skipSpace(bytes: Uint8Array, start: number, end: number): number {
+export function skipSpace(bytes: Uint8Array, start: number, end: number): number {
   let at = start
   while (at < end && isSpace(bytes[at])) at += 1
-  return at
-}
-
-/** The last place before `end` that holds something else. */
-function skipSpaceBack(bytes: Uint8Array, end: number, start: number): number {
-  let at = end - 1
-  while (at > start && isSpace(bytes[at])) at -= 1
   return at
 }

@@ -112,15 +112,22 @@ function parseKeepingNumbers(text: string, spans: readonly number[]): JsonValue 
   const holder: MutableArray = [JSON.parse(parts.join('')) as JsonValue]
   const stack: (MutableArray | MutableObject)[] = [holder]
   for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
-    for (const [key, item] of Object.entries(next)) {
+    const keys = Array.isArray(next) ? null : Object.keys(next)
+    for (const [index, item] of (Object.values(next) as JsonValue[]).entries()) {
       if (typeof item === 'string' && item.startsWith(NUMBER_MARK)) {
-        // Not by assignment, which for `__proto__` would set the prototype.
         const rawNumber = JSON.rawJSON(item.slice(NUMBER_MARK.length))
-        Object.defineProperty(next, key, { value: rawNumber, configurable: true, enumerable: true, writable: true })
+        if (keys === null) (next as MutableArray)[index] = rawNumber
+        else putMember(next as MutableObject, keys[index] as string, rawNumber)
       } else if (typeof item === 'object' && item !== null) stack.push(item as MutableArray | MutableObject)
     }
   }
   return holder[0] as JsonValue
 }
 type MutableArray = JsonValue[]
-type MutableObject = { [key: string]: JsonValue }
+export type MutableObject = { [key: string]: JsonValue }
+
+/** Adds or replaces a member as JSON.parse does it: `__proto__` is a key like others. */
+export function putMember(object: MutableObject, key: string, value: JsonValue): void {
+  if (key !== '__proto__') object[key] = value
+  else Object.defineProperty(object, key, { value, configurable: true, enumerable: true, writable: true })
+}

@@ -1,19 +1,29 @@
 /** Turns the parts of a request into an endpoint's checked input, or throws the specification's error. */
 import { type TProperties, type TSchema, Type } from 'typebox'
 import { Compile, type Validator } from 'typebox/compile'
-import { CLIENT_DEPTH_MAX, parseJson } from '#core/json/parse.ts'
+import { CLIENT_DEPTH_MAX } from '#core/json/parse.ts'
+import { parseLongJson } from '#core/json/parse-long.ts'
 import type { JsonValue } from '#core/json/value.ts'
 import { badJson, invalidParam, MatrixError, missingParam } from '#core/matrix-error.ts'
-import type { Endpoint } from '#kit/endpoint.ts'
+import { BODY_BYTES_MAX, type Endpoint } from '#kit/endpoint.ts'
 import { parseQueryString, type RawQuery, readFields } from '#kit/query-string.ts'
+import { TimeSlice } from '#services/time/time-slice.ts'
 
 export type InputReader = {
   params(raw: Readonly<Record<string, string | undefined>>): unknown
   query(raw: RawQuery): unknown
-  body(bytes: Uint8Array): unknown
+  /** In parts that yield, where it is long. */
+  body(bytes: Uint8Array): Promise<unknown>
   /** `body` for what is parsed already; undefined where no bytes came. */
   parsedBody(value: JsonValue | undefined): unknown
 }
+
+/**
+ * Values in a body of a mebibyte, and keys of one object: more than any event can hold. What costs time is not the
+ * bytes but what is made of them.
+ */
+export const JSON_VALUES_MAX = 32_768
+export const JSON_KEYS_MAX = 16_384
 
 const notJson = (message: string) => new MatrixError('M_NOT_JSON', message)
 
@@ -37,13 +47,13 @@ function fieldsReader(fields: TProperties): (values: object) => unknown {
   }
 }
 
-const NO_BODY: BodyReader = { body: () => undefined, parsedBody: () => undefined }
+const NO_BODY: BodyReader = { body: async () => undefined, parsedBody: () => undefined }
 
 type BodyReader = Pick<InputReader, 'body' | 'parsedBody'>
 
 function bodyReader(endpoint: Endpoint, schema: TSchema): BodyReader {
   const validator = Compile(schema)
-  if (endpoint.bodyFormat === 'text') return { body: textOf, parsedBody: (value) => value }
+  if (endpoint.bodyFormat === 'text') return { body: async (bytes) => textOf(bytes), parsedBody: (value) => value }
   const parse = bodyParser(endpoint, schema)
   // A PUT replaces something: there an empty body is a mistake, never "no options".
   const emptyIsObject = (endpoint.method === 'POST' || endpoint.method === 'DELETE') && validator.Check({})
@@ -53,7 +63,7 @@ function bodyReader(endpoint: Endpoint, schema: TSchema): BodyReader {
     if (!validator.Check(value)) throw bodyError(validator, value)
     return value
   }
-  return { body: (bytes) => parsedBody(bytes.length === 0 ? undefined : parse(bytes)), parsedBody }
+  return { body: async (bytes) => parsedBody(bytes.length === 0 ? undefined : await parse(bytes)), parsedBody }
 }
 
 /** @throws MatrixError M_INVALID_PARAM for what isn't UTF-8 */
@@ -65,13 +75,18 @@ function textOf(bytes: Uint8Array): string {
   }
 }
 
-function bodyParser(endpoint: Endpoint, schema: TSchema): (bytes: Uint8Array) => unknown {
+function bodyParser(endpoint: Endpoint, schema: TSchema): (bytes: Uint8Array) => Promise<unknown> {
   if (endpoint.bodyFormat === 'form') {
     const fields = (schema as { properties?: TProperties }).properties ?? {}
-    return (bytes) => readFields(parseQueryString(Buffer.from(bytes).toString('latin1')), fields)
+    return async (bytes) => readFields(parseQueryString(Buffer.from(bytes).toString('latin1')), fields)
   }
-  const options = { depthMax: CLIENT_DEPTH_MAX, lossless: endpoint.numbers === 'lossless' }
-  return (bytes) => parseJson(bytes, options)
+  const options = {
+    depthMax: CLIENT_DEPTH_MAX,
+    lossless: endpoint.numbers === 'lossless',
+    valuesMax: Math.ceil((endpoint.bodyBytesMax / BODY_BYTES_MAX) * JSON_VALUES_MAX),
+    keysMax: JSON_KEYS_MAX,
+  }
+  return (bytes) => TimeSlice.run(parseLongJson(bytes, options))
 }
 
 type Problem = { keyword: string; instancePath: string; message: string; params: object }

@@ -106,7 +106,8 @@ export class EndpointRunner {
     const { endpoint } = this
     const { services, longPolls } = this.#deps
     const { ip, userAgent, signal } = request
-    const body = this.#reader.body(endpoint.body === null ? NO_BODY : await request.readBody())
+    const bytes = endpoint.body === null ? NO_BODY : await request.readBody()
+    const body = await this.#reader.body(bytes)
     if (request.over.aborted) throw clientGone()
     const input = { ...checked, body, headers: headersOf(endpoint, request), origin: null, signal, ip, userAgent }
     const answer =

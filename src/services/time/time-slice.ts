@@ -1,9 +1,15 @@
-import { beginSlice, isSliceOver, nextSlice } from '#store/time-slices.ts'
+import type { Slices } from '#core/state/steps.ts'
+import { beginSlice, inSlices, isSliceOver, nextSlice } from '#store/time-slices.ts'
 
 /** For loops that may take long: `await timeSlice.yieldIfDue()` in each round yields to the event loop when its slice is used up. */
 export class TimeSlice {
   constructor() {
     beginSlice()
+  }
+
+  /** Runs a long computation to its end, yielding between its parts. */
+  static run<Result>(slices: Slices<Result>): Promise<Result> {
+    return inSlices(slices)
   }
 
   async yieldIfDue(): Promise<void> {

@@ -4,7 +4,7 @@ import { type KeyLookup, signatureChecks, verifyText } from '#core/event/sign.ts
 import type { ServerName } from '#core/ids.ts'
 import { canonicalSlices } from '#core/json/canonical.ts'
 import { decodeJson, EVENT_DEPTH_MAX } from '#core/json/parse.ts'
-import { parseSparing, type SparedJson } from '#core/json/parse-long.ts'
+import { parseSparing, type SparedJson } from '#core/json/parse-sparing.ts'
 import type { JsonObject, JsonValue } from '#core/json/value.ts'
 import { MatrixError } from '#core/matrix-error.ts'
 import { parseXMatrix, requestText, type XMatrix } from '#core/x-matrix.ts'
