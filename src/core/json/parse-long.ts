@@ -32,6 +32,8 @@ export const BRACE_CLOSE = 0x7d
 export type LongParseOptions = ParseOptions & {
   /** Members of objects and entries of lists in the whole text; not asked of short texts. */
   readonly valuesMax?: number
+  /** Bytes of one string; not asked of short texts. */
+  readonly stringBytesMax?: number
   /** Members of one object; not asked of short texts. Objects of very many take long in whatever is done with them. */
   readonly keysMax?: number
 }
@@ -57,15 +59,18 @@ export function* parseLongJson(bytes: Uint8Array, options: LongParseOptions): Sl
 
 /** Looks through the whole text once. What isn't well-nested is refused here, before anything is parsed. */
 function* longContainers(bytes: Uint8Array, options: LongParseOptions): Slices<Ends> {
-  const { depthMax, valuesMax = Number.POSITIVE_INFINITY } = options
+  const { depthMax, valuesMax = Number.POSITIVE_INFINITY, stringBytesMax = Number.POSITIVE_INFINITY } = options
   const ends = new Map<number, number>()
   const open: number[] = []
   let values = 0
   let sliceEnd = SCAN_BYTES
   for (let at = 0; at < bytes.length; at++) {
     const unit = bytes[at]
-    if (unit === QUOTE) at = stringEnd(bytes, at, bytes.length)
-    else if (unit === COMMA) values += 1
+    if (unit === QUOTE) {
+      const end = stringEnd(bytes, at, bytes.length)
+      if (end - at > stringBytesMax) throw tooLarge(`A string is longer than ${stringBytesMax} bytes`)
+      at = end
+    } else if (unit === COMMA) values += 1
     else if (unit === BRACE_OPEN || unit === BRACKET_OPEN) {
       values += 1
       open.push(at)

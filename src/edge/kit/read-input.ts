@@ -85,6 +85,7 @@ function bodyParser(endpoint: Endpoint, schema: TSchema): (bytes: Uint8Array) =>
     lossless: endpoint.numbers === 'lossless',
     valuesMax: Math.ceil((endpoint.bodyBytesMax / BODY_BYTES_MAX) * JSON_VALUES_MAX),
     keysMax: JSON_KEYS_MAX,
+    stringBytesMax: BODY_BYTES_MAX,
   }
   return (bytes) => TimeSlice.run(parseLongJson(bytes, options))
 }

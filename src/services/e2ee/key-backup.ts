@@ -1,5 +1,6 @@
 import type { JsonObject } from '#core/json/value.ts'
 import { invalidParam, MatrixError, notFound, tooLarge } from '#core/matrix-error.ts'
+import { TimeSlice } from '#services/time/time-slice.ts'
 import type { Store, Tx } from '#store/store.ts'
 import type { BackedUpKey, BackupSelection, KeyBackupReader, KeyBackupRow } from '#store/types/key-backups.ts'
 import type { UserNid } from '#store/types/users.ts'
@@ -73,7 +74,11 @@ export class KeyBackup {
    */
   async putKeys(user: UserNid, version: string, keys: readonly BackedUpKey[]): Promise<BackupState> {
     if (keys.length > BACKED_UP_KEYS_MAX) throw tooLarge(`At most ${BACKED_UP_KEYS_MAX} keys can be stored at once`)
-    for (const { sessionData } of keys) assertFits(sessionData)
+    const timeSlice = new TimeSlice()
+    for (const { sessionData } of keys) {
+      assertFits(sessionData)
+      await timeSlice.yieldIfDue()
+    }
     return this.#store.write(async (tx) => {
       const { version: number } = await lockedCurrent(tx, user, version)
       const present = new Map((await tx.keyBackups.keysOf(user, number, keys)).map((key) => [nameOf(key), key]))

@@ -1,6 +1,7 @@
 import type { RoomId } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
 import { textList } from '#store/sql/connection.ts'
+import { Pauses } from '#store/sql/pauses.ts'
 import { perConnection } from '#store/sql/per-connection.ts'
 import { insertInto, RowBatch } from '#store/sql/row-batch.ts'
 import type { Sql } from '#store/sql/sql.ts'
@@ -93,7 +94,9 @@ export function keyBackupStore(sql: Sql): KeyBackupStore {
     async keysOf(user, version, sessions) {
       const rooms = Map.groupBy(sessions, ({ roomId }) => roomId)
       const found: BackedUpKey[] = []
+      const pauses = new Pauses()
       for (const [roomId, ofRoom] of rooms) {
+        if (pauses.due()) await pauses.pause()
         const sessionIds = textList(ofRoom.map(({ sessionId }) => sessionId))
         found.push(...(await someOfRoom.all({ user, version, roomId, sessionIds })).map(backedUpKey))
       }

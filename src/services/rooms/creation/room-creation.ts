@@ -1,6 +1,6 @@
 import { fitsIdLimit, isRoomAlias, isUserId, type RoomAlias, type RoomId, serverOf, type UserId } from '#core/ids.ts'
 import { type JsonObject, member } from '#core/json/value.ts'
-import { badJson, invalidParam, MatrixError } from '#core/matrix-error.ts'
+import { badJson, invalidParam, MatrixError, tooLarge } from '#core/matrix-error.ts'
 import { ROOM_VERSIONS, type RoomVersionRules } from '#core/room-versions.ts'
 import {
   type CreateRoomRequest,
@@ -18,6 +18,13 @@ import { emptyHead } from '#services/rooms/queue/room-head.ts'
 import { RefusedEventError } from '#services/rooms/refused-event-error.ts'
 import type { RoomContext } from '#services/rooms/room-context.ts'
 import { checkStateContent } from '#services/rooms/sending/state-content.ts'
+import { TimeSlice } from '#services/time/time-slice.ts'
+
+/** Each is an event that is signed and authorised; and who makes a room asks for all of them at once. */
+export const INITIAL_STATE_MAX = 1_000
+export const INVITES_MAX = 1_000
+/** Profiles that are read at once. */
+const PROFILES_AT_ONCE = 50
 
 /** What a new room begins with. */
 export type NewRoom = {
@@ -44,9 +51,11 @@ export class RoomCreation {
    * first, and only when the room is there.
    *
    * @throws M_UNSUPPORTED_ROOM_VERSION; M_INVALID_PARAM for the alias; M_ROOM_IN_USE when it is taken;
-   *   M_INVALID_ROOM_STATE where the new room's own rules refuse one of the events; M_INVITE_BLOCKED
+   *   M_INVALID_ROOM_STATE where the new room's own rules refuse one of the events; M_INVITE_BLOCKED; M_TOO_LARGE
    */
   async create(creator: UserId, request: CreateRoomRequest): Promise<RoomId> {
+    assertShort('initial_state', request.initial_state, INITIAL_STATE_MAX)
+    assertShort('invite', request.invite, INVITES_MAX)
     const rules = this.rulesOf(request.room_version ?? this.#context.settings.defaultVersion)
     const alias = request.room_alias_name === undefined ? null : this.#alias(request.room_alias_name)
     const invitees = [...new Set(request.invite)]
@@ -101,6 +110,7 @@ export class RoomCreation {
    */
   async draft(rules: RoomVersionRules, room: NewRoom, roomId: RoomId | null): Promise<RoomDraft> {
     const { creator } = room
+    const timeSlice = new TimeSlice()
     const draft = new RoomDraft(this.#context, emptyHead(rules), roomId)
     try {
       const create = { type: 'm.room.create', stateKey: '', sender: creator, content: room.createContent }
@@ -110,6 +120,7 @@ export class RoomCreation {
       for (const { type, state_key: stateKey = '', content } of room.state) {
         await checkStateContent(this.#context, draft, { type, stateKey, content }, room.aliases)
         await draft.send({ type, stateKey, sender: creator, content })
+        await timeSlice.yieldIfDue()
       }
     } catch (error) {
       if (error instanceof RefusedEventError) throw new MatrixError('M_INVALID_ROOM_STATE', error.message)
@@ -140,15 +151,26 @@ export class RoomCreation {
     this.#context.limiter.take('invitePerTarget', target)
   }
 
-  #profiles(creator: UserId, invitees: readonly UserId[]): Promise<Map<UserId, JsonObject>> {
+  async #profiles(creator: UserId, invitees: readonly UserId[]): Promise<Map<UserId, JsonObject>> {
     const { store, serverName } = this.#context
-    return store.read(async (tx) => {
-      for (const invitee of invitees) await checkInvitee(tx, invitee, serverName)
-      const profiles = new Map<UserId, JsonObject>()
-      for (const userId of [creator, ...invitees]) profiles.set(userId, await profileContent(tx, userId, serverName))
-      return profiles
-    })
+    const profiles = new Map<UserId, JsonObject>()
+    const timeSlice = new TimeSlice()
+    const all = [creator, ...invitees]
+    for (let at = 0; at < all.length; at += PROFILES_AT_ONCE) {
+      await store.read(async (tx) => {
+        for (const userId of all.slice(at, at + PROFILES_AT_ONCE)) {
+          if (userId !== creator) await checkInvitee(tx, userId, serverName)
+          profiles.set(userId, await profileContent(tx, userId, serverName))
+        }
+      })
+      await timeSlice.yieldIfDue()
+    }
+    return profiles
   }
+}
+
+function assertShort(name: string, list: readonly unknown[] | undefined, max: number): void {
+  if (list !== undefined && list.length > max) throw tooLarge(`'${name}' may have at most ${max} entries`)
 }
 
 export function roomInUse(alias: RoomAlias): MatrixError {
