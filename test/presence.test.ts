@@ -65,6 +65,33 @@ describe('presence', () => {
     const second = await sync(hearth, bob, `since=${first.next}`)
     assert.deepEqual(second.presence, [[alice.userId, 'unavailable']])
     assert.deepEqual((await sync(hearth, bob, `since=${second.next}`)).presence, [])
+    await hearth.request('GET', '/sync?set_presence=offline', { token: alice.token })
+    assert.deepEqual((await sync(hearth, bob, `since=${second.next}`)).presence, [])
+    await hearth.request('GET', '/sync', { token: alice.token })
+    assert.deepEqual((await sync(hearth, bob, `since=${second.next}`)).presence, [[alice.userId, 'online']])
+  })
+
+  it('is shown by the older endpoints too, to those who share a room', async () => {
+    await using hearth = await startHearth()
+    const [alice, bob, carol] = [await hearth.user('alice'), await hearth.user('bob'), await hearth.user('carol')]
+    const roomId = await roomOf(hearth, alice, bob)
+    await hearth.request('PUT', statusOf(alice.userId), { token: alice.token, body: { presence: 'online' } })
+    const get = async (user: TestUser, path: string) => (await hearth.request('GET', path, { token: user.token })).body
+    const content = { presence: 'online', last_active_ago: 0, currently_active: true }
+    const event = { type: 'm.presence', sender: alice.userId, content }
+    assert.deepEqual((await get(bob, '/initialSync')).presence, [event])
+    assert.deepEqual((await get(bob, `/rooms/${roomId}/initialSync`)).presence, [event])
+    assert.deepEqual((await get(carol, '/initialSync')).presence, [])
+    const { end } = await get(bob, '/events')
+    const news = get(bob, `/events?from=${end}&timeout=30000`)
+    await hearth.request('PUT', statusOf(alice.userId), { token: alice.token, body: { presence: 'unavailable' } })
+    const changed = { ...event, content: { presence: 'unavailable', last_active_ago: 0 } }
+    assert.deepEqual((await news).chunk, [changed])
+    await hearth.request('PUT', `/user/${bob.userId}/account_data/m.ignored_user_list`, {
+      token: bob.token,
+      body: { ignored_users: { [alice.userId]: {} } },
+    })
+    assert.deepEqual((await get(bob, '/initialSync')).presence, [])
   })
 
   it('reaches who comes into a room, and who is there already', async () => {

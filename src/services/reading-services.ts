@@ -66,8 +66,8 @@ export function readingServices(deps: Deps): ReadingServices {
     typingNotices: new TypingNotices({ store, typing }),
     presence,
     sync: new SyncService({ store, notifier, clientEvents, typing, unread, presence, sequence, clock }),
-    eventStream: new EventStream({ store, notifier, clientEvents, typing, sequence, clock }),
-    initialSync: new InitialSync({ store, clientEvents, sequence }),
+    eventStream: new EventStream({ store, notifier, clientEvents, typing, presence, sequence, clock }),
+    initialSync: new InitialSync({ store, clientEvents, presence, sequence, clock }),
     async stopReading() {
       notifier.close()
       typing.close()

@@ -8,6 +8,8 @@ import {
   newsOfUser,
   type Stretch,
 } from '#services/old-sync/live-updates.ts'
+import { seenPresence } from '#services/old-sync/seen-presence.ts'
+import type { PresenceService } from '#services/presence/presence-service.ts'
 import type { Interest, Notifier } from '#services/sync/notifier.ts'
 import { Deadline } from '#services/time/deadline.ts'
 import type { ClientEvents, Viewer } from '#services/timeline/client-events.ts'
@@ -36,6 +38,7 @@ type Deps = {
   readonly notifier: Notifier
   readonly clientEvents: ClientEvents
   readonly typing: TypingService
+  readonly presence: PresenceService
   readonly sequence: EphemeralSequence
   readonly clock: () => number
 }
@@ -121,7 +124,10 @@ export class EventStream {
     const rooms = new Set(joined.map(({ roomNid }) => roomNid))
     const { rows, others } = await newsOfUser(tx, viewer, { from, to }, entries)
     const events = await this.#deps.clientEvents.serialise(tx, rows, viewer, { withRoomId: true })
-    return { chunk: [...events, ...others, ...(await this.#typing(tx, rooms, since))], to, rooms }
+    const { presence, sequence } = this.#deps
+    const changed = presence.changedSince(sequence.seenBy(since))
+    const seen = await seenPresence(tx, { ...this.#deps, viewer, rooms }, changed)
+    return { chunk: [...events, ...others, ...(await this.#typing(tx, rooms, since)), ...seen], to, rooms }
   }
 
   async #typing(tx: ReadTx, joined: ReadonlySet<RoomNid>, from: StreamToken): Promise<JsonObject[]> {

@@ -3,6 +3,8 @@ import type { RoomId } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
 import { allAccountData } from '#services/account-data/account-data-feed.ts'
 import type { EphemeralSequence } from '#services/log/ephemeral-sequence.ts'
+import { seenPresence } from '#services/old-sync/seen-presence.ts'
+import type { PresenceService } from '#services/presence/presence-service.ts'
 import { receiptEvents } from '#services/receipts/receipt-events.ts'
 import { TimeSlice } from '#services/time/time-slice.ts'
 import type { ClientEvents, Viewer } from '#services/timeline/client-events.ts'
@@ -15,6 +17,7 @@ import { formatToken } from '#services/timeline/tokens.ts'
 import type { ReadTx, Store } from '#store/store.ts'
 import type { AccountDataRow } from '#store/types/account-data.ts'
 import type { MembershipRow } from '#store/types/memberships.ts'
+import type { RoomNid } from '#store/types/rooms.ts'
 
 /** A room as an answer describes it (definition RoomInfo), with `presence` and `receipts` as clients of 2014 knew it. */
 export type RoomInfo = JsonObject
@@ -26,7 +29,13 @@ export type InitialSyncAnswer = {
   readonly account_data: readonly JsonObject[]
 }
 
-type Deps = { readonly store: Store; readonly clientEvents: ClientEvents; readonly sequence: EphemeralSequence }
+type Deps = {
+  readonly store: Store
+  readonly clientEvents: ClientEvents
+  readonly presence: PresenceService
+  readonly sequence: EphemeralSequence
+  readonly clock: () => number
+}
 type Limit = { readonly limit: number | null }
 
 /** What both answers are made of: one snapshot, and the user's account data in it. */
@@ -62,7 +71,9 @@ export class InitialSync {
         const roomId = roomIds.get(row.roomNid)
         if (roomId !== undefined) rooms.push(await this.#room(snapshot, roomId, row))
       }
-      return { end: snapshot.end, presence: [], rooms, account_data: accountDataOf(snapshot, null) }
+      const joined = new Set(rows.filter(({ membership }) => membership === 'join').map(({ roomNid }) => roomNid))
+      const presence = await this.#presence(snapshot, joined)
+      return { end: snapshot.end, presence, rooms, account_data: accountDataOf(snapshot, null) }
     })
   }
 
@@ -93,6 +104,18 @@ export class InitialSync {
     return { ...info, inviter: member.event.sender, invite }
   }
 
+  /** Of all who aren't offline and share one of the rooms with the user. */
+  #presence({ tx, viewer }: Snapshot, rooms: ReadonlySet<RoomNid>): Promise<JsonObject[]> {
+    const { presence } = this.#deps
+    return seenPresence(tx, { ...this.#deps, viewer, rooms }, presence.changedSince(null))
+  }
+
+  async #presenceIn({ tx, viewer }: Snapshot, room: RoomNid): Promise<JsonObject[]> {
+    const members = new Set((await tx.memberships.ofRoom(room, ['join'])).map(({ userNid }) => userNid))
+    const present = this.#deps.presence.changedSince(null).filter(({ userNid }) => members.has(userNid))
+    return seenPresence(tx, { ...this.#deps, viewer, rooms: new Set([room]) }, present)
+  }
+
   async #readableRoom(snapshot: Snapshot, access: RoomAccess): Promise<RoomInfo> {
     const { tx, viewer, limit } = snapshot
     const { room, membership } = access
@@ -113,7 +136,7 @@ export class InitialSync {
       state: await clientEvents.serialise(tx, state, viewer, { withRoomId: true }),
       visibility: room.published ? 'public' : 'private',
       account_data: accountDataOf(snapshot, room.roomId),
-      presence: [],
+      presence: membership === 'join' ? await this.#presenceIn(snapshot, room.nid) : [],
       receipts: membership === 'join' ? await receiptEvents(tx, receipts) : [],
     }
   }

@@ -53,18 +53,21 @@ export class LocalPresence {
   }
 
   /**
-   * A sync begins: the client is there for as long as it lasts, and shortly after. Returns the function to call when it
-   * ends.
+   * A sync begins: the client is there for as long as it lasts, and shortly after, whatever it said before. Returns the
+   * function to call when it ends. "If this parameter is omitted then the client is automatically marked as online when
+   * it uses this API. If the parameter is set to "offline" then the client is not marked as being online": nor as
+   * anything else.
    *
-   * @param wanted `set_presence`; null to go on as before, which for a client that wasn't there is online
+   * @param presence `set_presence`
    */
-  poll(client: PresenceClient, wanted: Presence | null): () => void {
+  poll(client: PresenceClient, presence: Presence = 'online'): () => void {
+    if (presence === 'offline') return () => {}
     const user = this.#user(client)
     const wasThere = wantedBy(user) !== 'offline'
-    const device = this.#device(user, client, wanted ?? 'online')
-    if (wanted !== null) device.presence = wanted
+    const device = this.#device(user, client, presence)
+    device.presence = presence
     // Coming is an activity.
-    if (!wasThere && device.presence !== 'offline') user.lastActiveTs = this.#deps.clock()
+    if (!wasThere) user.lastActiveTs = this.#deps.clock()
     device.polls += 1
     this.#judge(user)
     return () => {

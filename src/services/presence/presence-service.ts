@@ -55,8 +55,8 @@ export class PresenceService {
   }
 
   /** A client begins to wait for news: it is there. Returns the function to call when it ends. See LocalPresence. */
-  poll(client: PresenceClient, wanted: Presence | null): () => void {
-    return this.#deps.enabled ? this.#local.poll(client, wanted) : () => {}
+  poll(client: PresenceClient, presence?: Presence): () => void {
+    return this.#deps.enabled ? this.#local.poll(client, presence) : () => {}
   }
 
   set(client: PresenceClient, presence: Presence, statusMsg: string | null): void {

@@ -29,7 +29,7 @@ function presenceAtTime() {
 
 test('whoever syncs is online, then idle, and gone a while after the last sync', () => {
   const { local, advance, told, pending } = presenceAtTime()
-  const end = local.poll(PHONE, null)
+  const end = local.poll(PHONE)
   advance(CURRENTLY_ACTIVE_MS)
   advance(IDLE_AFTER_MS - CURRENTLY_ACTIVE_MS)
   end()
@@ -42,9 +42,9 @@ test('whoever syncs is online, then idle, and gone a while after the last sync',
 
 test('the next sync in time changes nothing, and an activity ends idleness', () => {
   const { local, advance, told, presence } = presenceAtTime()
-  local.poll(PHONE, null)()
+  local.poll(PHONE)()
   advance(GONE_AFTER_MS - 1)
-  const end = local.poll(PHONE, null)
+  const end = local.poll(PHONE)
   advance(IDLE_AFTER_MS)
   assert.equal(presence(), 'unavailable')
   local.active(PHONE)
@@ -52,18 +52,39 @@ test('the next sync in time changes nothing, and an activity ends idleness', () 
   end()
 })
 
-test('set_presence offline hides the sync, and unavailable holds until the user does something', () => {
-  const { local, told, presence } = presenceAtTime()
+test('set_presence offline marks nothing, and overrides nothing', () => {
+  const { local, advance, told, presence } = presenceAtTime()
   const end = local.poll(PHONE, 'offline')
   local.active(PHONE)
   assert.deepEqual(told, [])
-  local.poll(PHONE, 'unavailable')
+  local.poll(PHONE, 'unavailable')()
+  local.poll(PHONE, 'offline')
   assert.equal(presence(), 'unavailable')
-  local.poll(PHONE, null)
-  assert.equal(presence(), 'unavailable', 'a sync that says nothing goes on as before')
+  advance(GONE_AFTER_MS)
+  assert.equal(presence(), 'offline', 'it doesn’t keep the client there either')
+  end()
+  assert.deepEqual(told, ['unavailable', 'offline'])
+})
+
+test('a sync that says nothing marks as online, whatever was said before', () => {
+  const { local, presence } = presenceAtTime()
+  for (const before of [
+    () => local.poll(PHONE, 'unavailable'),
+    () => local.set(PHONE, 'unavailable', null),
+    () => local.set(PHONE, 'offline', null),
+  ]) {
+    before()
+    assert.notEqual(presence(), 'online')
+    local.poll(PHONE)()
+    assert.equal(presence(), 'online')
+  }
+})
+
+test('unavailable holds until the user does something', () => {
+  const { local, presence } = presenceAtTime()
+  local.poll(PHONE, 'unavailable')
   local.active(PHONE)
   assert.equal(presence(), 'online')
-  end()
 })
 
 test('the most present of several clients counts', () => {
@@ -79,11 +100,14 @@ test('the most present of several clients counts', () => {
   assert.equal(presence(), 'offline')
 })
 
-test('what the user says holds over the syncs of that client, with its message', () => {
+test('what the user says holds over a sync that is under way, and its message over the next ones', () => {
   const { local, book, advance, presence } = presenceAtTime()
-  local.poll(PHONE, null)
+  local.poll(PHONE)
   local.set(PHONE, 'unavailable', 'at lunch')
-  local.poll(PHONE, null)
+  assert.deepEqual([presence(), book.get(PHONE.userNid)?.statusMsg], ['unavailable', 'at lunch'])
+  local.poll(PHONE)
+  assert.deepEqual([presence(), book.get(PHONE.userNid)?.statusMsg], ['online', 'at lunch'])
+  local.set(PHONE, 'unavailable', 'at lunch')
   assert.deepEqual([presence(), book.get(PHONE.userNid)?.statusMsg], ['unavailable', 'at lunch'])
   local.set(PHONE, 'offline', null)
   assert.deepEqual([presence(), book.get(PHONE.userNid)?.statusMsg], ['offline', null])
@@ -139,7 +163,7 @@ test('more changes than are remembered in order still all reach who has seen lit
 
 test('closing leaves no timer behind, and a sync that ends later makes none', () => {
   const { local, pending } = presenceAtTime()
-  const end = local.poll(PHONE, null)
+  const end = local.poll(PHONE)
   local.set(BOB, 'online', null)
   local.close()
   end()

@@ -37,7 +37,7 @@ export default endpoint({
       fullState: query.full_state ?? false,
       stateAfter: stateAfterOf(query),
     }
-    const endPoll = presence.poll(caller, query.set_presence ?? null)
+    const endPoll = presence.poll(caller, query.set_presence)
     try {
       return await sync.sync(request, signal)
     } finally {
