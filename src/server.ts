@@ -5,8 +5,10 @@ import type { Logger } from 'pino'
 import { federationLimit, rateLimits } from '#config/rate-limits.ts'
 import type { Config, Resource } from '#config/schema.ts'
 import { encodeBase64Url } from '#core/crypto.ts'
+import type { Signer } from '#core/event/sign.ts'
 import type { ServerName } from '#core/ids.ts'
 import { isServerName } from '#core/server-name.ts'
+import { UnavailableError } from '#core/unavailable-error.ts'
 import { BODY_BYTES_IN_FLIGHT_MAX, BODY_BYTES_PER_ADDRESS_MAX, BodyBudget } from '#kit/body-budget.ts'
 import { CallerTurns } from '#kit/caller-turns.ts'
 import { ConnectionCounts } from '#kit/connections.ts'
@@ -26,6 +28,7 @@ import { loadOldSigningKeys } from '#services/federation/keys/old-signing-keys.t
 import type { FederationSender, SenderNumbers } from '#services/federation/outbound/federation-sender.ts'
 import { addressPolicy } from '#services/federation/transport/address-policy.ts'
 import type { FederationTransport } from '#services/federation/transport/transport.ts'
+import { Health } from '#services/health/health.ts'
 import { Housekeeping } from '#services/housekeeping/housekeeping.ts'
 import { RateLimiter } from '#services/rate-limits/rate-limiter.ts'
 import { ServerLimiter } from '#services/rate-limits/server-limiter.ts'
@@ -33,9 +36,11 @@ import { readingServices } from '#services/reading-services.ts'
 import { RendezvousSessions } from '#services/rendezvous/rendezvous-sessions.ts'
 import type { RoomSettings } from '#services/rooms/room-context.ts'
 import { RoomServices } from '#services/rooms/room-services.ts'
-import { loadSigningKey } from '#services/signing/signing-key.ts'
+import { loadSigningKey, SigningKeyError } from '#services/signing/signing-key.ts'
 import { realTimers, type Timers } from '#services/time/timers.ts'
+import { AlreadyServedError, UnfitDatabaseError } from '#store/errors.ts'
 import { openStore } from '#store/sql/open.ts'
+import { takeServerLock } from '#store/sql/server-lock.ts'
 import type { Store } from '#store/store.ts'
 import packageJson from '../package.json' with { type: 'json' }
 
@@ -64,6 +69,8 @@ export type RunningServer = AsyncDisposable & {
   /** Where it really listens, in the order of the settings. */
   readonly addresses: readonly ListenerAddress[]
   readonly services: Services
+  /** Resolves, with the reason, when another process has taken the database: this one must end. */
+  readonly displaced: Promise<string>
   /** The graceful end: no request that was accepted is cut off within ten seconds. */
   stop(): Promise<void>
 }
@@ -72,8 +79,7 @@ export type RunningServer = AsyncDisposable & {
 export async function openServices(config: Config, surroundings: Surroundings): Promise<OpenServices> {
   await using opened = new AsyncDisposableStack()
   const { clock, randomBytes, log, timers = realTimers } = surroundings
-  mkdirSync(config.data_dir, { recursive: true, mode: 0o700 })
-  const signer = loadSigningKey(config.server_name, config.data_dir, randomBytes)
+  const signer = loadKey(config, randomBytes)
   const { database, data_dir: dataDir, server_name: serverName, storage_limits: storageLimits } = config
   const open = surroundings.openStore ?? openStore
   const store = opened.use(
@@ -85,10 +91,14 @@ export async function openServices(config: Config, surroundings: Surroundings): 
       log,
       storageLimits,
       appendThread: true,
-    }),
+    }).catch((error: unknown) => Promise.reject(startFault(error, config))),
   )
   await claimDatabase(store, config.server_name)
-  const onError = (err: unknown) => log.error({ err }, 'work in the background failed')
+  const onError = (err: unknown) => {
+    // The store has told the operator; what failed is done again, or was for a client that asks again.
+    if (err instanceof UnavailableError) log.debug({ err }, 'work in the background waits for the database')
+    else log.error({ err }, 'work in the background failed')
+  }
   const metrics = new Metrics()
   const limiter = new RateLimiter({ limits: rateLimits(config.rate_limits), clock })
   const serverLimiter = new ServerLimiter({ limit: federationLimit(config.rate_limits), clock, timers })
@@ -143,7 +153,8 @@ export async function openServices(config: Config, surroundings: Surroundings): 
   inboundMetrics(metrics, federation)
   const rendezvous = new RendezvousSessions({ clock, randomBytes })
   metrics.gauge('hearth_rendezvous_sessions', 'Places where two devices meet', () => rendezvous.size)
-  const own = { clock, config, federation, limiter, metrics, rendezvous, rooms, serverLimiter }
+  const health = new Health({ store, clock: Date.now, timers: realTimers })
+  const own = { clock, config, federation, health, limiter, metrics, rendezvous, rooms, serverLimiter }
   const services: Services = { ...own, ...accounts, ...e2ee, ...reading }
   const ending = opened.move()
   return { services, [Symbol.asyncDispose]: () => ending.disposeAsync() }
@@ -200,7 +211,8 @@ function roomSettings({ rooms }: Config): RoomSettings {
 }
 
 /** Throws `StartError` for settings whose form is right and whose content isn't. */
-function federationSettings({ federation, data_dir: dataDir }: Config): FederationSettings {
+function federationSettings(config: Config): FederationSettings {
+  const { federation } = config
   const nameless = federation.trusted_key_servers.find((name) => !isServerName(name))
   if (nameless !== undefined) throw new StartError(`federation.trusted_key_servers: no server name: ${nameless}`)
   try {
@@ -214,8 +226,16 @@ function federationSettings({ federation, data_dir: dataDir }: Config): Federati
     allowIpRanges: federation.allow_ip_ranges,
     retry: { baseMs: federation.retry.base_ms, maxMs: federation.retry.max_ms },
     trustedKeyServers: federation.trusted_key_servers as ServerName[],
-    oldKeys: loadOldSigningKeys(dataDir),
+    oldKeys: oldSigningKeys(config),
     software: { name: 'Hearth', version: packageJson.version },
+  }
+}
+
+function oldSigningKeys(config: Config): ReturnType<typeof loadOldSigningKeys> {
+  try {
+    return loadOldSigningKeys(config.data_dir)
+  } catch (error) {
+    throw startFault(error, config)
   }
 }
 
@@ -233,6 +253,12 @@ function readAuthorities(file: string): string {
 /** Starts everything. Throws `StartError` for what an operator can put right. */
 export async function startServer(config: Config, surroundings: Surroundings): Promise<RunningServer> {
   await using started = new AsyncDisposableStack()
+  const { database, data_dir: dataDir } = config
+  const lock = started.use(
+    await takeServerLock({ database, dataDir, log: surroundings.log }).catch((error: unknown) =>
+      Promise.reject(startFault(error, config)),
+    ),
+  )
   const { services } = started.use(await openServices(config, surroundings))
   if (config.listeners.some(({ resources }) => resources.includes('federation'))) services.federation.prepare()
   const found = await discoverEndpoints()
@@ -264,6 +290,7 @@ export async function startServer(config: Config, surroundings: Surroundings): P
       metrics: services.metrics,
       trustedProxies: config.trusted_proxies,
       tls: listener.tls === undefined ? null : readTls(listener.tls, `listeners.${index}.tls`),
+      healthProblem: () => services.health.problem(),
       requestIdPrefix: encodeBase64Url(surroundings.randomBytes(4)),
     })
     const port = await listen(server, listener, `listeners.${index}`)
@@ -271,8 +298,50 @@ export async function startServer(config: Config, surroundings: Surroundings): P
     addresses.push({ url: addressUrl(listener, port), resources: listener.resources })
   }
   const ending = started.move()
-  const stop = () => ending.disposeAsync()
-  return { addresses, services, stop, [Symbol.asyncDispose]: stop }
+  const stop = async () => {
+    try {
+      await ending.disposeAsync()
+    } catch (error) {
+      if (!isUnavailable(error)) throw error
+      surroundings.log.warn('The database is not usable: what could wait until the stop is not written')
+    }
+  }
+  return { addresses, services, displaced: lock.lost, stop, [Symbol.asyncDispose]: stop }
+}
+
+/** Whether nothing else went wrong. */
+function isUnavailable(error: unknown): boolean {
+  if (error instanceof SuppressedError) return isUnavailable(error.error) && isUnavailable(error.suppressed)
+  return error instanceof UnavailableError
+}
+
+function loadKey(config: Config, randomBytes: RandomBytes): Signer {
+  try {
+    mkdirSync(config.data_dir, { recursive: true, mode: 0o700 })
+    return loadSigningKey(config.server_name, config.data_dir, randomBytes)
+  } catch (error) {
+    throw startFault(error, config)
+  }
+}
+
+/** What an operator can put right, in a sentence that says which setting it hangs on; other errors stay what they are. */
+function startFault(error: unknown, { database, data_dir: dataDir }: Config): unknown {
+  const place = database === 'sqlite' ? `data_dir: ${dataDir}` : 'database'
+  if (error instanceof AlreadyServedError) return new StartError(error.message)
+  if (error instanceof UnfitDatabaseError) return new StartError(`${place}: ${error.message}`)
+  if (error instanceof UnavailableError) {
+    const cause = error.cause instanceof Error ? ` (${causeOf(error.cause)})` : ''
+    return new StartError(`${place}: ${error.message}${cause}`)
+  }
+  if (error instanceof SigningKeyError) return new StartError(`data_dir: ${error.message}`)
+  const isSystemError = error instanceof Error && 'syscall' in error
+  return isSystemError ? new StartError(`data_dir: can't use ${dataDir}: ${error.message}`) : error
+}
+
+/** Where a name has several addresses, each has its own error, and the sum of them no message. */
+function causeOf(cause: Error): string {
+  const [first] = cause instanceof AggregateError ? cause.errors : [cause]
+  return first instanceof Error ? first.message : String(first)
 }
 
 function trustedAddresses({ trusted_proxies: ranges }: Config): (address: string) => boolean {

@@ -1,9 +1,10 @@
 /** The `hearth` command as its users meet it: exit codes, messages, signals. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { after, before, describe, it } from 'node:test'
 import { startHearth } from '#test/harness/hearth-process.ts'
 import { runCommand } from '../src/cli/run-command.ts'
@@ -89,8 +90,8 @@ describe('hearth start', () => {
     assert.equal((await fetch(`${match[1]}/_matrix/client/versions`)).status, 200)
     assert.match(match[3]!, /\/_hearth\/first-run\/first_/)
     assert.equal(statSync(join(folder, 'data')).mode & 0o777, 0o700)
-    // Meanwhile a second one names the listener whose port is taken.
-    writeFileSync(join(folder, 'taken.yaml'), `listeners: [{ port: ${match[2]} }]\n`)
+    // Meanwhile one on another data folder names the listener whose port is taken.
+    writeFileSync(join(folder, 'taken.yaml'), `data_dir: other\nlisteners: [{ port: ${match[2]} }]\n`)
     const { code, err } = await hearth(['start'], 'taken.yaml')
     assert.equal(code, 1)
     assert.match(err, /listeners\.0: can't listen on 127\.0\.0\.1, port \d+: .*EADDRINUSE/)
@@ -114,4 +115,72 @@ describe('hearth start', () => {
     assert.ok(!output().includes('Stopped'))
     socket.destroy()
   })
+
+  it('is refused on a data folder that another one serves, until that has ended, however it did', async () => {
+    const { child, exited } = await start()
+    const { code, err } = await hearth(['start'], 'hearth.yaml')
+    assert.equal(code, 1)
+    assert.match(err, /^Another Hearth is running on the data folder data\. [^\n]+$/)
+    // What the command line does beside a server is still done.
+    assert.equal((await hearth(['user', 'add', 'beside'], 'hearth.yaml')).out.split(' ')[0], '@beside:localhost')
+    child.kill('SIGKILL')
+    await exited
+    const again = await start()
+    again.child.kill('SIGTERM')
+    assert.equal(await again.exited, 0)
+  })
+
+  for (const [what, settings, prepare, expected] of [
+    [
+      'a data folder that is none',
+      'data_dir: file',
+      (at) => writeFileSync(join(at, 'file'), ''),
+      /^data_dir: can't use file: E/,
+    ],
+    [
+      'a database that is damaged',
+      'data_dir: damaged',
+      (at) => {
+        mkdirSync(join(at, 'damaged'))
+        writeFileSync(join(at, 'damaged', 'hearth.db'), 'x'.repeat(100_000))
+      },
+      /^data_dir: damaged: The database is damaged \(file is not a database\)$/,
+    ],
+    [
+      'a database of a newer program',
+      'data_dir: newer',
+      (at) => {
+        mkdirSync(join(at, 'newer'))
+        const database = new DatabaseSync(join(at, 'newer', 'hearth.db'))
+        database.exec(
+          "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL); INSERT INTO meta VALUES ('schema_version', '999')",
+        )
+        database.close()
+      },
+      /^data_dir: newer: The database has schema version 999, .+$/,
+    ],
+    [
+      'a PostgreSQL that is not there',
+      'data_dir: elsewhere\ndatabase: postgres://hearth@127.0.0.1:1/hearth',
+      () => {},
+      /^database: The database can't be reached \(connect ECONNREFUSED 127\.0\.0\.1:1\)$/,
+    ],
+    [
+      'a key that others can read',
+      'data_dir: open',
+      (at) => {
+        mkdirSync(join(at, 'open'))
+        writeFileSync(join(at, 'open', 'signing.key'), 'x', { mode: 0o644 })
+      },
+      /^data_dir: .*signing\.key can be read by other users .+$/,
+    ],
+  ] as const satisfies readonly (readonly [string, string, (at: string) => void, RegExp])[]) {
+    it(`says in one sentence what is wrong with ${what}`, async () => {
+      writeFileSync(join(folder, 'fault.yaml'), `listeners: [{ port: 0 }]\n${settings}\n`)
+      prepare(folder)
+      const { code, err, out } = await hearth(['start'], 'fault.yaml')
+      assert.deepEqual([code, out], [1, ''])
+      assert.match(err, expected)
+    })
+  }
 })

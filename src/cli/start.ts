@@ -22,12 +22,14 @@ export async function start(config: Config): Promise<number> {
   for (const { url, resources } of server.addresses) log.info(`Listening on ${url} (${resources.join(', ')})`)
   const firstRun = await server.services.firstRun.address(config.public_baseurl)
   if (firstRun !== null) log.info(`There is no administrator yet. Make one here, once: ${firstRun}`)
-  const signal = await signalled
-  log.info(`Stopping on ${signal}; once more to stop at once`)
+  const displaced = server.displaced.then((reason) => ({ reason }))
+  const end = await Promise.race([signalled, displaced])
+  if (typeof end === 'string') log.info(`Stopping on ${end}; once more to stop at once`)
+  else log.fatal(`${end.reason}: stopping`)
   const isOrderly = await Promise.race([server.stop().then(() => true), sleep(STOP_MS_MAX, false)])
   if (isOrderly) log.info('Stopped')
   else log.warn('Stopped in the middle of work that took too long')
-  return 0
+  return typeof end === 'string' ? 0 : 1
 }
 
 /** Resolves with the first SIGINT or SIGTERM; the next one ends the process there and then. */

@@ -1,8 +1,14 @@
 import { MatrixError } from '#core/matrix-error.ts'
+import { UnavailableError } from '#core/unavailable-error.ts'
 import type { StorageKind } from '#store/types/storage-use.ts'
 
-/** The database was written by a newer program. Nothing was changed in it. */
-export class DatabaseTooNewError extends Error {
+/** This program can't work with the database as it is; the message says why, and what to do. Nothing was changed in it. */
+export class UnfitDatabaseError extends Error {
+  override name = 'UnfitDatabaseError'
+}
+
+/** The database was written by a newer program. */
+export class DatabaseTooNewError extends UnfitDatabaseError {
   override name = 'DatabaseTooNewError'
   constructor(found: number, known: number) {
     super(
@@ -49,17 +55,28 @@ const WHAT: Readonly<Record<StorageKind, string>> = {
 }
 
 /** The store was closed, or is about to be. */
-export class StoreClosedError extends Error {
+export class StoreClosedError extends UnavailableError {
   override name = 'StoreClosedError'
   constructor() {
-    super('The store is closed')
+    super('closed')
   }
 }
 
 /** The connection broke while a commit was under way: the write may or may not have happened. */
-export class CommitOutcomeUnknownError extends Error {
+export class CommitOutcomeUnknownError extends UnavailableError {
   override name = 'CommitOutcomeUnknownError'
   constructor(cause: unknown) {
-    super('The connection to the database broke during the commit', { cause })
+    super('unreachable', { cause })
+  }
+}
+
+/** Another process serves what this one was to serve. */
+export class AlreadyServedError extends Error {
+  override name = 'AlreadyServedError'
+  /** @param what such as "the data folder /var/lib/hearth" */
+  constructor(what: string) {
+    super(
+      `Another Hearth is running on ${what}. Only one may at a time: stop that one first, or give this one its own.`,
+    )
   }
 }

@@ -1,4 +1,5 @@
 /** The only door to the database: services see this file and `types/`, and nothing under `store/sql/`. */
+import type { UnavailableError } from '#core/unavailable-error.ts'
 import type { AccessTokenReader, AccessTokenStore } from '#store/types/access-tokens.ts'
 import type { AccountDataReader, AccountDataStore } from '#store/types/account-data.ts'
 import type { AccountReader, AccountStore } from '#store/types/accounts.ts'
@@ -113,6 +114,8 @@ export interface Store extends AsyncDisposable {
   write<T>(fn: (tx: Tx) => Promise<T>): Promise<T>
   /** `write` of one append and nothing else: being data, it can be written in another thread. */
   append(append: Append): Promise<Appended>
+  /** What kept the database from the last read or write; null where nothing did. Costs nothing. */
+  fault(): UnavailableError | null
   /** The last stream position that this process knows to be committed. Costs nothing. */
   position(): number
   /**

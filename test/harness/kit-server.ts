@@ -52,6 +52,7 @@ export async function startKitServer(
     bodyBudget?: BodyBudget
     connectionCounts?: ConnectionCounts
     drainMsMax?: number
+    healthProblem?: () => Promise<string | null>
   } = {},
 ): Promise<KitServer> {
   const { clock, timers, advance } = manualTime(1_000_000)
@@ -80,6 +81,7 @@ export async function startKitServer(
     connectionCounts: options.connectionCounts ?? new ConnectionCounts({ perAddressMax: 1_000, isExempt: () => false }),
     ...(options.drainMsMax !== undefined && { drainMsMax: options.drainMsMax }),
     trustedProxies: options.trustedProxies ?? [],
+    healthProblem: options.healthProblem ?? (async () => null),
     tls: null,
     requestIdPrefix: 'test',
   })

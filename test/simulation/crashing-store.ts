@@ -39,6 +39,10 @@ export class CrashingStore implements Store {
     return this.#inner
   }
 
+  fault() {
+    return this.#inner.fault()
+  }
+
   async read<T>(fn: (tx: ReadTx) => Promise<T>): Promise<T> {
     this.#use()
     if (this.#isDead) return never()

@@ -41,8 +41,9 @@ export function html(text: string, options: { status?: number; scriptNonce?: str
 }
 
 /** Plain text; `contentType` for formats such as that of Prometheus. */
-export function text(body: string, contentType = 'text/plain; charset=utf-8'): Answer {
-  return new Answer(200, { 'content-type': contentType, 'x-content-type-options': 'nosniff' }, body)
+export function text(body: string, options: { status?: number; contentType?: string } = {}): Answer {
+  const contentType = options.contentType ?? 'text/plain; charset=utf-8'
+  return new Answer(options.status ?? 200, { 'content-type': contentType, 'x-content-type-options': 'nosniff' }, body)
 }
 
 /** Sends the browser on. `location` must be ours or checked against a list: never a parameter as it came. */

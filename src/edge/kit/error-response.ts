@@ -1,5 +1,6 @@
 /** The one place where errors become HTTP answers (specification, "Standard error response"). */
 import { MatrixError } from '#core/matrix-error.ts'
+import type { UnavailableError } from '#core/unavailable-error.ts'
 import { Answer } from '#kit/answer.ts'
 
 /** Statuses other than 400 that an error code goes with; a `MatrixError` may carry another for one place. */
@@ -38,6 +39,15 @@ export function errorAnswer(error: MatrixError): Answer {
   // "Servers SHOULD use the Retry-After header"; whole seconds, never too early.
   if (typeof retryAfterMs === 'number') headers['retry-after'] = String(Math.max(1, Math.ceil(retryAfterMs / 1000)))
   return new Answer(status, headers, JSON.stringify({ errcode: error.errcode, error: error.message, ...error.extra }))
+}
+
+/** When a client may come again that found the database unusable, in milliseconds. */
+const UNAVAILABLE_RETRY_MS = 5_000
+
+/** What is wrong around the server, and may be over soon. */
+export function unavailableAnswer({ reason, message }: UnavailableError): Answer {
+  const status = reason === 'disk full' ? 507 : 503
+  return errorAnswer(new MatrixError('M_UNKNOWN', message, { status, extra: { retry_after_ms: UNAVAILABLE_RETRY_MS } }))
 }
 
 /** What a defect looks like to the client: nothing but an id, by which the log's entry is found. */

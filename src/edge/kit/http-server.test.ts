@@ -5,6 +5,7 @@ import { connect } from 'node:net'
 import { after, before, describe, it } from 'node:test'
 import { Type } from 'typebox'
 import { MatrixError } from '#core/matrix-error.ts'
+import { UnavailableError } from '#core/unavailable-error.ts'
 import { html, json, redirect } from '#kit/answer.ts'
 import { type Endpoint, endpoint } from '#kit/endpoint.ts'
 import { tJsonObject, tRoomId, tStateKey } from '#kit/schemas.ts'
@@ -117,6 +118,9 @@ const fail = endpoint({
     if (params.how === 'expected') throw new MatrixError('M_ROOM_IN_USE', 'Taken', { extra: { alias: '#a:b' } })
     if (params.how === 'status') throw new MatrixError('M_FORBIDDEN', 'No', { status: 451 })
     if (params.how === 'json') return json(401, { flows: [] })
+    const cause = new Error('connect ECONNREFUSED 10.0.0.5:5432')
+    if (params.how === 'unreachable') throw new UnavailableError('unreachable', { cause })
+    if (params.how === 'full') throw new UnavailableError('disk full')
     if (params.how === 'redirect') return redirect('https://example.org/')
     throw new Error('secret detail')
   },
@@ -426,6 +430,21 @@ describe('failures', () => {
     const id = /request (test-\w+)/.exec(String(answered.body['error']))?.[1]
     assert.ok(!JSON.stringify(answered.body).includes('secret'))
     assert.ok(kit.logged.some((line) => line.includes(`"${id}"`) && line.includes('secret detail')))
+  })
+
+  it('of the database are for a while, and no defects', async () => {
+    const answered = await request('GET', `${V3}/fail/unreachable`)
+    refused(answered, 503, 'M_UNKNOWN')
+    assert.equal(answered.headers.get('retry-after'), '5')
+    assert.equal(answered.body['error'], "The database can't be reached")
+    refused(await request('GET', `${V3}/fail/full`), 507, 'M_UNKNOWN')
+    assert.ok(!kit.logged.some((line) => line.includes('10.0.0.5')))
+  })
+
+  it('of health are told', async () => {
+    await using ill = await startKitServer([], { healthProblem: async () => 'The disk is full' })
+    const response = await fetch(`${ill.url}/health`)
+    assert.deepEqual([response.status, await response.text()], [503, 'The disk is full\n'])
   })
 
   it('are counted', async () => {

@@ -5,13 +5,14 @@ import { setImmediate as nextRound, setTimeout as sleep } from 'node:timers/prom
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
 import type { Logger } from 'pino'
 import { invalidParam, MatrixError, unrecognized } from '#core/matrix-error.ts'
+import { UnavailableError } from '#core/unavailable-error.ts'
 import { Answer, text } from '#kit/answer.ts'
 import type { BodyBudget, BodyShare } from '#kit/body-budget.ts'
 import { refuseConnection } from '#kit/connection-error.ts'
 import { type ConnectionCounts, Connections, RequestQueue } from '#kit/connections.ts'
 import { CORS_HEADERS } from '#kit/cors.ts'
 import type { Endpoint } from '#kit/endpoint.ts'
-import { defectAnswer, errorAnswer } from '#kit/error-response.ts'
+import { defectAnswer, errorAnswer, unavailableAnswer } from '#kit/error-response.ts'
 import { InFlight, OpenRequest } from '#kit/in-flight.ts'
 import type { Metrics } from '#kit/metrics.ts'
 import { pathPattern, routerPath } from '#kit/path-pattern.ts'
@@ -55,6 +56,8 @@ export type HttpDeps = RunDeps & {
   /** Starts every request id, so that ids of different runs and listeners differ. */
   readonly requestIdPrefix: string
   readonly bodyBudget: BodyBudget
+  /** What keeps the server from its work, in a sentence for anybody; null where nothing does. */
+  readonly healthProblem: () => Promise<string | null>
   readonly connectionCounts: ConnectionCounts
   /** Instead of ten seconds. */
   readonly drainMsMax?: number
@@ -86,7 +89,7 @@ export class HttpServer {
     const paths = new Set(deps.endpoints.flatMap((endpoint) => endpoint.paths))
     this.#knownPaths = [...paths].map(pathPattern)
     this.#app = this.#makeApp()
-    this.#app.get('/health', (_request, reply) => this.#send(reply, text('ok\n')))
+    this.#app.get('/health', async (_request, reply) => this.#send(reply, healthAnswer(await deps.healthProblem())))
     for (const endpoint of deps.endpoints) this.#route(new EndpointRunner(endpoint, deps))
   }
 
@@ -267,6 +270,7 @@ export class HttpServer {
 
   #errorAnswer(error: unknown, request: FastifyRequest): Answer {
     if (error instanceof MatrixError) return errorAnswer(error)
+    if (error instanceof UnavailableError) return unavailableAnswer(error)
     // Fastify's own refusals of malformed requests. Their texts tell nothing about the server.
     const { statusCode, message } = error as { statusCode?: number; message?: string }
     if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
@@ -293,6 +297,10 @@ export class HttpServer {
 /** GET has none: what comes with it all the same is for nobody. */
 async function bodyOf({ raw }: FastifyRequest, bytesMax: number, share: BodyShare): Promise<Uint8Array> {
   return raw.method === 'GET' || !hasBody(raw) ? NO_BODY : readBody(raw, bytesMax, share)
+}
+
+function healthAnswer(problem: string | null): Answer {
+  return problem === null ? text('ok\n') : text(`${problem}\n`, { status: 503 })
 }
 
 function stoppedAnswer(): Answer {

@@ -3,6 +3,7 @@ import type { Metrics } from '#kit/metrics.ts'
 import type { AccountServices } from '#services/accounts/account-services.ts'
 import type { E2eeServices } from '#services/e2ee/e2ee-services.ts'
 import type { FederationServices } from '#services/federation/federation-services.ts'
+import type { Health } from '#services/health/health.ts'
 import type { RateLimiter } from '#services/rate-limits/rate-limiter.ts'
 import type { ServerLimiter } from '#services/rate-limits/server-limiter.ts'
 import type { ReadingServices } from '#services/reading-services.ts'
@@ -17,6 +18,7 @@ export interface Services extends AccountServices, E2eeServices, ReadingServices
   readonly clock: () => number
   readonly config: Config
   readonly federation: FederationServices
+  readonly health: Health
   readonly limiter: RateLimiter
   readonly metrics: Metrics
   readonly rendezvous: RendezvousSessions

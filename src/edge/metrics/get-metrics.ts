@@ -8,5 +8,5 @@ export default endpoint({
   path: '/metrics',
   auth: 'none',
   rateLimit: false,
-  handle: async (_input, { metrics }) => text(await metrics.text(), metrics.contentType),
+  handle: async (_input, { metrics }) => text(await metrics.text(), { contentType: metrics.contentType }),
 })

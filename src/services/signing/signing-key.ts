@@ -19,6 +19,11 @@ const PUBLISHED: ReadonlySet<string> = new Set([
   'O2onvM62pC1io6jQKm8Nc2UyFXcd4kOmOsBIoYtZ2ik',
 ])
 
+/** The file must not be used; the message says why, and what to do. */
+export class SigningKeyError extends Error {
+  override readonly name = 'SigningKeyError'
+}
+
 /**
  * Reads the key under `dataDir`, or makes it there on the first start. Throws where the file can be read by other users
  * of the machine, holds a key that everybody knows, or none: a second key must never replace one that is in use.
@@ -30,14 +35,14 @@ export function loadSigningKey(serverName: string, dataDir: string, randomBytes:
   try {
     const mode = fstatSync(descriptor).mode & 0o777
     if (process.platform !== 'win32' && (mode & 0o077) !== 0) {
-      throw new Error(`${path} can be read by other users (mode ${mode.toString(8)}); give it mode 600`)
+      throw new SigningKeyError(`${path} can be read by other users (mode ${mode.toString(8)}); give it mode 600`)
     }
     const match = LINE.exec(readFileSync(descriptor, 'utf8'))
-    if (match === null) throw new Error(`${path} doesn't hold a signing key`)
+    if (match === null) throw new SigningKeyError(`${path} doesn't hold a signing key`)
     // Leniently: keys are about whose last letter has bits to spare, like the one in the specification's test vectors.
     const signer = signerFromSeed(serverName, match[1]!, Buffer.from(match[2]!, 'base64'))
     if (PUBLISHED.has(encodeBase64(signer.publicKey))) {
-      throw new Error(`${path} holds a key that everybody knows; anybody could sign as ${serverName}`)
+      throw new SigningKeyError(`${path} holds a key that everybody knows; anybody could sign as ${serverName}`)
     }
     return signer
   } finally {

@@ -59,7 +59,8 @@ async function inTransaction<T>(connection: Connection, fn: () => Promise<T>): P
     await connection.execute('COMMIT', [], false)
     return result
   } catch (error) {
-    await connection.execute('ROLLBACK', [], false)
+    // Where it can't be taken back it is already, and the first error says why.
+    await connection.execute('ROLLBACK', [], false).catch(() => {})
     throw error
   }
 }

@@ -2,6 +2,7 @@ import type { Sql } from '#store/sql/sql.ts'
 import type { MetaStore } from '#store/types/meta.ts'
 
 const SERVER_NAME = 'server_name'
+const PROBE = 'probed_ts'
 
 export function metaStore(sql: Sql): MetaStore {
   return {
@@ -11,6 +12,13 @@ export function metaStore(sql: Sql): MetaStore {
     },
     async setServerName(name) {
       await sql.db.insertInto('meta').values({ key: SERVER_NAME, value: name }).execute()
+    },
+    async probe() {
+      // Another value each time: SQLite doesn't write what stands there already.
+      await sql.run(
+        `INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value`,
+        [PROBE, String(sql.clock())],
+      )
     },
   }
 }

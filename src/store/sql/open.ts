@@ -1,8 +1,10 @@
 import { join } from 'node:path'
 import type { ServerName } from '#core/ids.ts'
+import { UnfitDatabaseError } from '#store/errors.ts'
 import { MIGRATIONS } from '#store/migrations/list.ts'
 import { migrate } from '#store/migrations/migrate.ts'
 import type { Connection } from '#store/sql/connection.ts'
+import { faultOf } from '#store/sql/faults.ts'
 import { PostgresConnection } from '#store/sql/postgres/connection.ts'
 import { PostgresEngine } from '#store/sql/postgres/engine.ts'
 import { News } from '#store/sql/postgres/news.ts'
@@ -34,10 +36,14 @@ export type StoreOptions = {
 
 /**
  * Opens the database and brings it up to this program's schema.
- * @throws DatabaseTooNewError
+ * @throws UnfitDatabaseError; UnavailableError where something outside of the program keeps it from that
  */
-export function openStore(options: StoreOptions): Promise<Store> {
-  return options.database === 'sqlite' ? openSqlite(options) : openPostgres(options)
+export async function openStore(options: StoreOptions): Promise<Store> {
+  try {
+    return await (options.database === 'sqlite' ? openSqlite(options) : openPostgres(options))
+  } catch (error) {
+    throw faultOf(error) ?? error
+  }
 }
 
 async function openSqlite(options: StoreOptions): Promise<Store> {
@@ -54,6 +60,7 @@ async function openSqlite(options: StoreOptions): Promise<Store> {
     return new SqlStore(
       new SqliteEngine(path, writer, appends, surroundingsOf(options), eventsOf(positions)),
       positions,
+      log,
     )
   } catch (error) {
     writer.close()
@@ -74,7 +81,7 @@ async function openPostgres(options: StoreOptions): Promise<Store> {
   const events = eventsOf(positions)
   const news = new News(database, events, log)
   await news.start()
-  return new SqlStore(new PostgresEngine(database, surroundingsOf(options), news, events), positions)
+  return new SqlStore(new PostgresEngine(database, surroundingsOf(options), news, events), positions, log)
 }
 
 function surroundingsOf({ serverName, clock, storageLimits }: StoreOptions): Surroundings {
@@ -93,5 +100,7 @@ async function storedPosition(connection: Connection): Promise<number> {
 async function checkEncoding(connection: Connection): Promise<void> {
   const { rows } = await connection.execute("SELECT current_setting('server_encoding') AS encoding", [], false)
   const encoding = rows[0]?.['encoding']
-  if (encoding !== 'UTF8') throw new Error(`The PostgreSQL database must have the encoding UTF8, it has ${encoding}`)
+  if (encoding !== 'UTF8') {
+    throw new UnfitDatabaseError(`The PostgreSQL database must have the encoding UTF8, it has ${encoding}`)
+  }
 }

@@ -1,5 +1,7 @@
+import type { UnavailableError } from '#core/unavailable-error.ts'
 import { StoreClosedError } from '#store/errors.ts'
-import type { Engine } from '#store/sql/engine.ts'
+import type { Engine, PendingWrite } from '#store/sql/engine.ts'
+import { Faults } from '#store/sql/faults.ts'
 import { GroupCommit } from '#store/sql/group-commit.ts'
 import type { ReadTx, Store, StoreLog, Tx } from '#store/store.ts'
 import type { Append, Appended } from '#store/types/events.ts'
@@ -46,11 +48,13 @@ export class SqlStore implements Store {
   readonly #engine: Engine
   readonly #positions: Positions
   readonly #writes: GroupCommit
+  readonly #faults: Faults
   #reads = 0
   #closed: (() => void) | null = null
   #closing: Promise<void> | null = null
 
-  constructor(engine: Engine, positions: Positions) {
+  constructor(engine: Engine, positions: Positions, log: StoreLog) {
+    this.#faults = new Faults(log)
     this.#engine = engine
     this.#positions = positions
     this.#writes = new GroupCommit(engine)
@@ -60,7 +64,11 @@ export class SqlStore implements Store {
     if (this.#closing !== null) throw new StoreClosedError()
     this.#reads++
     try {
-      return await this.#engine.read(fn)
+      const value = await this.#engine.read(fn)
+      this.#faults.succeeded('read')
+      return value
+    } catch (error) {
+      throw this.#faults.failed('read', error)
     } finally {
       this.#reads--
       if (this.#reads === 0) this.#closed?.()
@@ -69,15 +77,30 @@ export class SqlStore implements Store {
 
   write<T>(fn: (tx: Tx) => Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      this.#writes.add({ fn, resolve: (value) => resolve(value as T), reject })
+      this.#writes.add({ fn, ...this.#outcome<T>(resolve, reject) })
     })
   }
 
   append(append: Append): Promise<Appended> {
     return new Promise<Appended>((resolve, reject) => {
       const fn = (tx: Tx) => tx.events.append(append)
-      this.#writes.add({ fn, append, resolve: (value) => resolve(value as Appended), reject })
+      this.#writes.add({ fn, append, ...this.#outcome<Appended>(resolve, reject) })
     })
+  }
+
+  /** What a write is told, with a look at whether the database can still be written. */
+  #outcome<T>(resolve: (value: T) => void, reject: (error: unknown) => void): Pick<PendingWrite, 'resolve' | 'reject'> {
+    return {
+      resolve: (value) => {
+        this.#faults.succeeded('write')
+        resolve(value as T)
+      },
+      reject: (error) => reject(this.#faults.failed('write', error)),
+    }
+  }
+
+  fault(): UnavailableError | null {
+    return this.#faults.current
   }
 
   position(): number {

@@ -7,4 +7,6 @@ export interface MetaReader {
 export interface MetaStore extends MetaReader {
   /** To be called once: what is in the database is signed and addressed with this name. */
   setServerName(name: string): Promise<void>
+  /** Writes something of no meaning, to find out whether the database takes it. */
+  probe(): Promise<void>
 }

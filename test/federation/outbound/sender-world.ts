@@ -119,6 +119,7 @@ export async function senderWorld(): Promise<SenderWorld> {
         uses += 1
         return store.append(append).finally(() => uses++)
       },
+      fault: () => store.fault(),
       position: () => store.position(),
       onCommit: (listener) => store.onCommit(listener),
       [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),

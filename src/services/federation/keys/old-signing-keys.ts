@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { decodeBase64, ED25519_KEY_BYTES } from '#core/crypto.ts'
 import type { OldKey } from '#services/federation/keys/own-keys.ts'
+import { SigningKeyError } from '#services/signing/signing-key.ts'
 
 const FILE = 'old-signing-keys'
 const LINE = /^ed25519 ([A-Za-z0-9_]{1,64}) ([A-Za-z0-9+/]{43}) ([0-9]{1,15})$/
@@ -22,7 +23,8 @@ export function loadOldSigningKeys(dataDir: string): OldKey[] {
     .map((line) => {
       const match = LINE.exec(line)
       const publicKey = match === null ? null : decodeBase64(match[2]!)
-      if (match === null || publicKey?.length !== ED25519_KEY_BYTES) throw new Error(`${path}: not a key: ${line}`)
+      if (match === null || publicKey?.length !== ED25519_KEY_BYTES)
+        throw new SigningKeyError(`${path}: not a key: ${line}`)
       return { keyId: `ed25519:${match[1]!}`, publicKey, expiredTs: Number(match[3]!) }
     })
 }

@@ -48,12 +48,14 @@ export class News {
   }
 
   async #restart(): Promise<void> {
+    let isTold = false
     while (!this.#stop.signal.aborted) {
       try {
         await this.start()
         return
       } catch (error) {
-        this.#log.warn({ error }, 'The database is not reached, commits of other processes are not heard')
+        if (!isTold) this.#log.warn({ cause: String(error) }, 'The database is not reached, its commits are not heard')
+        isTold = true
       }
       await sleep(RECONNECT_MS, undefined, { signal: this.#stop.signal }).catch(() => {})
     }

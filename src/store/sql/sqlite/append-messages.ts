@@ -22,7 +22,13 @@ export type SentAppend = Omit<Append, 'events'> & { readonly events: readonly Se
 /** What the thread is asked to do; null: to close the database and end. */
 export type AppendRequest = { readonly now: number; readonly appends: readonly SentAppend[] } | null
 
-export type SentError = { readonly name: string; readonly message: string; readonly eventId?: EventId }
+export type SentError = {
+  readonly name: string
+  readonly message: string
+  readonly eventId?: EventId
+  readonly stack?: string
+  readonly errcode?: number
+}
 export type SentOutcome =
   | { readonly ok: true; readonly value: unknown }
   | { readonly ok: false; readonly error: SentError }
@@ -76,12 +82,31 @@ export function sentError(error: unknown): SentError {
   }
   return error instanceof StaleHeadError
     ? { name: error.name, message: error.message }
-    : { name: 'Error', message: error instanceof Error ? (error.stack ?? error.message) : String(error) }
+    : { name: 'Error', message: error instanceof Error ? error.message : String(error), ...detailsOf(error) }
 }
 
-export function receivedError({ name, message, eventId }: SentError): Error {
+export function receivedError({ name, message, eventId, stack, errcode }: SentError): Error {
   if (eventId !== undefined) return new DuplicateTransactionError(eventId)
-  return name === 'StaleHeadError' ? new StaleHeadError(message) : new Error(message)
+  return name === 'StaleHeadError' ? new StaleHeadError(message) : new AppendThreadError(message, { stack, errcode })
+}
+
+/** Where it was thrown, and SQLite's own code: what tells a full disk from a defect. */
+function detailsOf(error: unknown): Pick<SentError, 'stack' | 'errcode'> {
+  if (!(error instanceof Error)) return {}
+  const errcode = 'errcode' in error && typeof error.errcode === 'number' ? error.errcode : undefined
+  return { ...(error.stack !== undefined && { stack: error.stack }), ...(errcode !== undefined && { errcode }) }
+}
+
+/** An error of the other thread. */
+class AppendThreadError extends Error {
+  override readonly name = 'AppendThreadError'
+  readonly errcode: number | undefined
+
+  constructor(message: string, details: { stack?: string | undefined; errcode?: number | undefined }) {
+    super(message)
+    this.errcode = details.errcode
+    if (details.stack !== undefined) this.stack = details.stack
+  }
 }
 
 function sentEvent({ eventId, rules, json }: Event): SentEvent {

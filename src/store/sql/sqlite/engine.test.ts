@@ -32,7 +32,11 @@ describe('the SQLite engine', () => {
     await migrate(new SqliteConnection(writer), MIGRATIONS, QUIET_LOG)
     const positions = new Positions(QUIET_LOG)
     const events = { committed: (position: number) => positions.reached(position) }
-    store = new SqlStore(new SqliteEngine(path, writer, null, { serverName, clock: () => 0 }, events), positions)
+    store = new SqlStore(
+      new SqliteEngine(path, writer, null, { serverName, clock: () => 0 }, events),
+      positions,
+      QUIET_LOG,
+    )
   })
 
   afterEach(async () => {

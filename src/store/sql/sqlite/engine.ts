@@ -77,7 +77,8 @@ export class SqliteEngine implements Engine {
         return await fn(tx)
       } finally {
         session.rolledBack()
-        database.exec('ROLLBACK')
+        // SQLite ends a transaction by itself when the disk fails it.
+        if (database.isTransaction) database.exec('ROLLBACK')
       }
     })
   }
