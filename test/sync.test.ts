@@ -44,8 +44,20 @@ test('rooms that this server is not in are told of with what came with the invit
   const stripped = [{ type: 'm.room.name', state_key: '', sender: CAROL, content: { name: 'Elsewhere' } }]
   for (const since of ['', `?since=${waiting.body.next_batch}`]) {
     const { rooms } = (await hearth.request('GET', `/sync${since}`, { token })).body
-    assert.deepEqual(rooms.invite, { [invite.roomId]: { invite_state: { events: stripped } } })
-    assert.deepEqual(rooms.knock, { [knock.roomId]: { knock_state: { events: stripped } } })
+    const ofInvite = rooms.invite[invite.roomId].invite_state.events
+    const ofKnock = rooms.knock[knock.roomId].knock_state.events
+    assert.deepEqual([ofInvite.slice(0, -1), ofKnock.slice(0, -1)], [stripped, stripped])
+    // The user's own event is whole.
+    for (const [events, membership] of [
+      [ofInvite, 'invite'],
+      [ofKnock, 'knock'],
+    ] as const) {
+      const { type, content, event_id: id, origin_server_ts: ts, unsigned } = events.at(-1)
+      assert.deepEqual(
+        [type, content.membership, unsigned.membership, typeof id, typeof ts],
+        ['m.room.member', membership, membership, 'string', 'number'],
+      )
+    }
   }
   const invited = await hearth.request('GET', '/sync', { token })
   const leave = await invite.set('leave')
@@ -164,6 +176,59 @@ test('a room that the user has entered since the token is limited, also where al
   assert.deepEqual([events[0].type, limited], ['m.room.create', true])
   const { body: fresh } = await hearth.request('GET', '/sync', { token })
   assert.equal(fresh.rooms.join[room.room_id].timeline.limited, false)
+})
+
+test('an invite and a knock on this server come with the whole event of the user', async () => {
+  await using hearth = await startHearth()
+  const [alice, bob] = [await hearth.user('alice'), await hearth.user('bob')]
+  const state = [{ type: 'm.room.join_rules', content: { join_rule: 'knock' } }]
+  const create = async (body: object) =>
+    (await hearth.request('POST', '/createRoom', { token: alice.token, body })).body.room_id
+  const invited = await create({ invite: [bob.userId] })
+  const knocked = await create({ initial_state: state })
+  assert.equal((await hearth.request('POST', `/knock/${knocked}`, { token: bob.token, body: {} })).status, 200)
+  const { rooms } = (await hearth.request('GET', '/sync', { token: bob.token })).body
+  const own = [rooms.invite[invited].invite_state.events.at(-1), rooms.knock[knocked].knock_state.events.at(-1)]
+  assert.deepEqual(
+    own.map(({ content, origin_server_ts }) => [content.membership, origin_server_ts]),
+    [
+      ['invite', 1_700_000_000_000],
+      ['knock', 1_700_000_000_000],
+    ],
+  )
+})
+
+test('lazily loaded: members who came in the gap of a room entered since the token are told', async () => {
+  await using hearth = await startHearth()
+  const [alice, bob, carol] = [await hearth.user('alice'), await hearth.user('bob'), await hearth.user('carol')]
+  const filter = encodeURIComponent('{"room":{"state":{"lazy_load_members":true},"timeline":{"limit":5}}}')
+  const sync = async ({ token }: { token: string }, more = '') =>
+    (await hearth.request('GET', `/sync?filter=${filter}${more}`, { token })).body
+  const before = [await sync(alice), await sync(carol)].map(({ next_batch }) => `&since=${next_batch}`)
+  // With a name no heroes are needed.
+  const body = { preset: 'public_chat', name: 'Hall' }
+  const { room_id: room } = (await hearth.request('POST', '/createRoom', { token: alice.token, body })).body
+  await hearth.request('POST', `/join/${room}`, { token: bob.token, body: {} })
+  const talk = async (about: string) => {
+    for (let i = 0; i < 6; i += 1)
+      await hearth.request('PUT', `/rooms/${room}/send/m.room.message/${about}${i}`, { token: alice.token, body })
+  }
+  await talk('before')
+  await hearth.request('POST', `/join/${room}`, { token: carol.token, body: {} })
+  const between = `&since=${(await sync(alice)).next_batch}`
+  await hearth.request('PUT', `/profile/${bob.userId}/displayname`, { token: bob.token, body: { displayname: 'B' } })
+  await talk('after')
+  const membersIn = ({ rooms }: Awaited<ReturnType<typeof sync>>) =>
+    rooms.join[room].state.events
+      .filter(({ type }: { type: string }) => type === 'm.room.member')
+      .map(({ state_key }: { state_key: string }) => state_key)
+      .sort()
+  const all = [alice.userId, bob.userId, carol.userId]
+  assert.deepEqual(membersIn(await sync(alice, before[0])), all)
+  assert.deepEqual(membersIn(await sync(carol, before[1])), all)
+  // Also where a client asks for everything again: it keeps the members that it has asked for.
+  assert.deepEqual(membersIn(await sync(carol, `${between}&full_state=true`)), all)
+  assert.deepEqual(membersIn(await sync(carol)), [alice.userId, carol.userId])
 })
 
 function anotherProcess(dataDir: string): Promise<Store> {

@@ -289,7 +289,11 @@ describe('knocking', () => {
       assert.equal(await a.membership(roomId, bob.userId), 'knock')
       const shown = (await bob.sync()).rooms.knock[roomId].knock_state.events
       assert.ok(shown.some(({ type }: { type: string }) => type === 'm.room.name'))
-      for (const entry of shown) assert.deepEqual(Object.keys(entry).sort(), ['content', 'sender', 'state_key', 'type'])
+      const isOwn = ({ state_key }: { state_key: string }) => state_key === bob.userId
+      for (const entry of shown.filter((entry: { state_key: string }) => !isOwn(entry)))
+        assert.deepEqual(Object.keys(entry).sort(), ['content', 'sender', 'state_key', 'type'])
+      const own = shown.find(isOwn)
+      assert.ok(own.origin_server_ts > 0 && own.event_id.startsWith('$'), JSON.stringify(own))
       ok(await bob.room(roomId, 'leave'))
       assert.equal(await a.membership(roomId, bob.userId), 'leave')
       assert.equal((await bob.sync()).rooms.knock?.[roomId], undefined)
@@ -316,6 +320,9 @@ describe('inviting users of other servers', () => {
       assert.deepEqual(Object.keys(signatures).sort(), ['a.test', 'b.test'])
       const shown = (await bob.sync()).rooms.invite[roomId].invite_state.events
       assert.ok(shown.some(({ content }: { content: { name?: string } }) => content.name === 'Hall'))
+      const { type, content, origin_server_ts: ts, event_id: eventId, unsigned } = shown.at(-1)
+      assert.deepEqual([type, content.membership, unsigned.membership], ['m.room.member', 'invite', 'invite'])
+      assert.ok(ts > 0 && eventId.startsWith('$'))
       ok(await bob.room(roomId, 'join'))
       await b.sees(roomId, alice.userId, 'join')
     })

@@ -36,7 +36,7 @@ export async function joinedRoom(answer: SyncAnswer, room: RoomView): Promise<Jo
   const end = await tx.state.at(room.roomNid, to)
   const slice = await newsOf(answer, room, from, to, end)
   await timeSlice.yieldIfDue()
-  const base = room.isNew || request.fullState ? (0 as StateId) : await tx.state.at(room.roomNid, answer.from)
+  const base = await clientsState(answer, room)
   const summary = room.isNew || base !== end ? await roomSummary(tx, room.roomNid, request.viewer.userNid) : null
   const needed = new Set<UserId>(summary?.heroes)
   if (base === 0) needed.add(request.viewer.userId)
@@ -44,6 +44,7 @@ export async function joinedRoom(answer: SyncAnswer, room: RoomView): Promise<Jo
     roomId: room.roomId,
     filter: filter.room.state,
     base,
+    memberBase: base === 0 ? await memberBase(answer, room) : null,
     end,
     timeline: slice.rows,
     useStateAfter: request.stateAfter !== null,
@@ -86,12 +87,14 @@ export async function leftRoom(answer: SyncAnswer, room: RoomView, leave: EventR
   const slice = isByFork ? inside : withOwnLeaving(inside, leave, request.filter.room.timeline, room)
   // An uninvited or refused guest never saw the room's state: their own membership is all there is to tell.
   const wasInside = await answer.wasJoinedBefore(room.roomNid, leave)
+  const base = await clientsState(answer, room)
   const state = !wasInside
     ? []
     : await stateUpdates(tx, {
         roomId: room.roomId,
         filter: request.filter.room.state,
-        base: room.isNew || request.fullState ? (0 as StateId) : await tx.state.at(room.roomNid, answer.from),
+        base,
+        memberBase: base === 0 ? await memberBase(answer, room) : null,
         end,
         timeline: slice.rows,
         useStateAfter: request.stateAfter !== null,
@@ -103,6 +106,23 @@ export async function leftRoom(answer: SyncAnswer, room: RoomView, leave: EventR
     ...(await stateOf(answer, state)),
     account_data: { events: accountDataOf(answer, room, request.filter.room.accountData) },
   }
+}
+
+/** The state that the client has: nothing where it gets the room from scratch. */
+async function clientsState({ tx, request, from }: SyncAnswer, room: RoomView): Promise<StateId> {
+  return room.isNew || request.fullState ? (0 as StateId) : tx.state.at(room.roomNid, from)
+}
+
+/**
+ * The state whose members a client may have been given in full at some time after `from`, if it synced that far: that at
+ * `from`, or of a room that this server had no user in then the one that the first of them found.
+ */
+async function memberBase({ tx, request, from }: SyncAnswer, room: RoomView): Promise<StateId | null> {
+  if (request.since === null || !request.filter.room.state.lazyLoadMembers) return null
+  const known = await tx.state.at(room.roomNid, from)
+  if (known !== 0) return known
+  const localSince = await tx.memberships.localSince(room.roomNid)
+  return localSince === null ? null : tx.state.at(room.roomNid, localSince)
 }
 
 /** Whether the member event is older than what the client asks for, and none that stands outside of the room's copy. */

@@ -11,6 +11,11 @@ export type StateRequest = {
   readonly filter: RoomEventFilter
   /** What the client has; the empty state where it knows nothing or asks for all. */
   readonly base: StateId
+  /**
+   * What a client may have of members that it asked for (`/members`), where `base` is empty though it had a token: it
+   * keeps their list, and has to hear of what changed since. Null where it can't have any.
+   */
+  readonly memberBase: StateId | null
   /** The room's state where this answer ends. */
   readonly end: StateId
   readonly timeline: readonly EventRow[]
@@ -67,7 +72,8 @@ async function changed(tx: ReadTx, base: StateId, end: StateId): Promise<Found> 
 
 /**
  * Leaves out the members whom nobody asked for, where the filter loads them lazily, and adds those who are needed.
- * Changes of members since the client's last sync are always told: it may know them.
+ * Changes of members since the client's last sync are always told: it may know them. So are those of a room that it gets
+ * from scratch: it may have asked for the members after that sync, and then lost what came later.
  */
 async function lazily(tx: ReadTx, request: StateRequest, found: Found): Promise<EventRow[]> {
   const { sent } = request
@@ -77,11 +83,13 @@ async function lazily(tx: ReadTx, request: StateRequest, found: Found): Promise<
   }
   const needed = new Set(request.needed)
   for (const { event } of request.timeline) needed.add(event.sender)
+  const news = await memberNews(tx, request)
   const kept: EventNid[] = []
   const timeSlice = new TimeSlice()
   for (const [nid, { type, stateKey }] of found) {
     await timeSlice.yieldIfDue()
-    if (type !== 'm.room.member' || request.base !== 0 || needed.has(stateKey as UserId)) kept.push(nid)
+    if (type !== 'm.room.member' || request.base !== 0 || needed.has(stateKey as UserId) || news.has(nid))
+      kept.push(nid)
   }
   const at = request.useStateAfter ? request.end : (request.timeline[0]?.stateBefore ?? request.end)
   const missing = [...needed].filter((userId) => !kept.some((nid) => found.get(nid)?.stateKey === userId))
@@ -99,6 +107,12 @@ async function lazily(tx: ReadTx, request: StateRequest, found: Found): Promise<
     sent.add(request.roomId, event.stateKey, event.eventId)
     return !isRedundant
   })
+}
+
+async function memberNews(tx: ReadTx, { base, memberBase, end }: StateRequest): Promise<ReadonlySet<EventNid>> {
+  if (base !== 0 || memberBase === null) return new Set()
+  const news = [...(await changed(tx, memberBase, end))]
+  return new Set(news.flatMap(([nid, { type }]) => (type === 'm.room.member' ? [nid] : [])))
 }
 
 function inOrder(events: ReadonlyMap<EventNid, EventRow>, nids: readonly EventNid[]): EventRow[] {

@@ -80,6 +80,13 @@ export class SyncAnswer {
     return formatted.map((event) => selectFields(event, filter.eventFields))
   }
 
+  /** One event as clients get it, whatever the filter asks for. */
+  async whole(row: EventRow): Promise<JsonObject> {
+    const { viewer } = this.request
+    const [event = {}] = await this.#deps.clientEvents.serialise(this.tx, [row], viewer, { withRoomId: false })
+    return event
+  }
+
   /** Global account data that the client hasn't got; push rules as clients see them, from the first sync on. */
   accountData(): { type: string; content: JsonObject }[] {
     const isInitial = this.request.since === null

@@ -137,10 +137,21 @@ async function roomSections(answer: SyncAnswer, changes: readonly RoomChange[]):
   }
 }
 
-async function strippedState({ tx, request }: SyncAnswer, { room, member }: RoomChange): Promise<JsonObject[]> {
+/**
+ * What the user may know of a room that they aren't in, their own member event last.
+ *
+ * NOTSPEC: "A stripped down state event, with only the `type`, `state_key`, `sender`, and `content` keys." Their own event
+ * is whole, since clients show invitations with its `origin_server_ts`, and without one in the year 1970.
+ */
+async function strippedState(answer: SyncAnswer, { room, member }: RoomChange): Promise<JsonObject[]> {
+  const { tx, request } = answer
+  const own = await answer.whole(member)
   // Of a room elsewhere there is no more than what came with the invite or the knock.
   const given = await tx.memberships.stripped(request.viewer.userNid, room.roomNid)
-  if (given !== null) return given
+  if (given !== null) {
+    const others = given.filter((event) => event['type'] !== own['type'] || event['state_key'] !== own['state_key'])
+    return [...others, own]
+  }
   const keys = [
     ...STRIPPED_STATE_TYPES.map((type) => [type, ''] as const),
     // The inviter, so that clients can show who it is.
@@ -148,7 +159,7 @@ async function strippedState({ tx, request }: SyncAnswer, { room, member }: Room
   ]
   const nids = (await tx.state.getMany(member.stateAfter, keys)).filter((nid) => nid !== null && nid !== member.nid)
   const events = await tx.events.byNids(nids as Exclude<(typeof nids)[number], null>[])
-  return [...[...events.values()].map(({ event }) => strippedEvent(event)), strippedEvent(member.event)]
+  return [...[...events.values()].map(({ event }) => strippedEvent(event)), own]
 }
 
 function isEmpty({ rooms, account_data, presence, to_device, device_lists }: SyncResponse): boolean {

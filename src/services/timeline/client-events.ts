@@ -137,7 +137,7 @@ async function transactionIdsOf(
 async function membershipsAt(tx: ReadTx, rows: readonly EventRow[], userId: UserId): Promise<Map<EventNid, string>> {
   const byState = new Map<number, EventNid | null>()
   for (const row of rows) {
-    if (!byState.has(row.stateAfter)) {
+    if (!isMemberEventOf(row, userId) && !byState.has(row.stateAfter)) {
       byState.set(row.stateAfter, await tx.state.get(row.stateAfter, 'm.room.member', userId))
     }
   }
@@ -146,10 +146,16 @@ async function membershipsAt(tx: ReadTx, rows: readonly EventRow[], userId: User
   const memberships = new Map<EventNid, string>()
   for (const row of rows) {
     const nid = byState.get(row.stateAfter) ?? null
-    const content = nid === null ? undefined : events.get(nid)?.event.content
+    const before = nid === null ? undefined : events.get(nid)?.event.content
+    // Invitations from elsewhere stand outside of every state.
+    const content = isMemberEventOf(row, userId) ? row.event.content : before
     memberships.set(row.nid, membershipIn(content))
   }
   return memberships
+}
+
+function isMemberEventOf({ event }: EventRow, userId: UserId): boolean {
+  return event.type === 'm.room.member' && event.stateKey === userId
 }
 
 /** "If the user had yet to join the room at the time of the event … this property is `leave`." */
