@@ -33,6 +33,7 @@ export function checkFieldValue(name: string, value: JsonValue): JsonValue | und
   if (name === 'displayname' && value.length > DISPLAY_NAME_LENGTH_MAX) {
     throw invalidParam(`A display name may have at most ${DISPLAY_NAME_LENGTH_MAX} characters`)
   }
+  // NOTSPEC: an avatar is an mxc address in the specification; servers take any text, and clients and bots set others.
   if (name === 'avatar_url') checkAvatarUrl(value)
   return value
 }
@@ -41,7 +42,6 @@ function checkAvatarUrl(value: string): void {
   if (value.length > AVATAR_URL_LENGTH_MAX) {
     throw invalidParam(`An avatar address may have at most ${AVATAR_URL_LENGTH_MAX} characters`)
   }
-  if (!value.startsWith('mxc://')) throw invalidParam("'avatar_url' must be an mxc:// address")
 }
 
 /** @throws MatrixError M_PROFILE_TOO_LARGE */

@@ -19,7 +19,8 @@ export type MembersRequest = {
   readonly notMembership: Membership | null
 }
 
-export type JoinedMember = { readonly display_name?: string; readonly avatar_url?: string }
+/** Clients rely on both members being there, null where the user has none. */
+export type JoinedMember = { readonly display_name: string | null; readonly avatar_url: string | null }
 
 type Deps = { readonly store: Store; readonly clientEvents: ClientEvents }
 
@@ -131,12 +132,12 @@ function isWanted({ event }: EventRow, { membership, notMembership }: MembersReq
   return actual === membership || (notMembership !== null && actual !== notMembership)
 }
 
-/** Members may hold anything in these fields; only what the specification allows is told. */
+/** Members may hold anything in these fields; only text is told. */
 function profileIn(content: JsonObject): JoinedMember {
   const name = member(content, 'displayname')
   const avatar = member(content, 'avatar_url')
   return {
-    ...(typeof name === 'string' ? { display_name: name } : {}),
-    ...(typeof avatar === 'string' && avatar.startsWith('mxc://') ? { avatar_url: avatar } : {}),
+    display_name: typeof name === 'string' ? name : null,
+    avatar_url: typeof avatar === 'string' ? avatar : null,
   }
 }

@@ -72,8 +72,7 @@ export class RemoteProfiles {
 /** "MUST either be omitted or set to `null`": both mean unset. Names and avatars that aren't text are none. */
 function usable(profile: JsonObject): JsonObject {
   const fields = Object.entries(profile).filter(([name, value]) => {
-    if (name === 'displayname') return typeof value === 'string'
-    if (name === 'avatar_url') return typeof value === 'string' && value.startsWith('mxc://')
+    if (name === 'displayname' || name === 'avatar_url') return typeof value === 'string'
     return value !== null
   })
   return Object.fromEntries(fields)
