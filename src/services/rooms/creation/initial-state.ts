@@ -29,11 +29,17 @@ export type CreateRoomRequest = {
   readonly power_level_content_override?: JsonObject
 }
 
-/** What a preset sets: join rule and guest access; history is `shared` in all of them. */
-const PRESETS: Readonly<Record<Preset, { readonly joinRule: string; readonly guestAccess: string }>> = {
-  private_chat: { joinRule: 'invite', guestAccess: 'can_join' },
-  trusted_private_chat: { joinRule: 'invite', guestAccess: 'can_join' },
-  public_chat: { joinRule: 'public', guestAccess: 'forbidden' },
+type PresetState = { readonly joinRule: string; readonly guestAccess: string | null; readonly inviteLevel: number }
+
+/**
+ * What a preset sets: join rule, guest access and who may invite; history is `shared` in all of them. Guests are kept
+ * out of a room that says nothing of them. Who may invite, the specification leaves open: as elsewhere everybody may
+ * in private rooms, and moderators in public ones.
+ */
+const PRESETS: Readonly<Record<Preset, PresetState>> = {
+  private_chat: { joinRule: 'invite', guestAccess: 'can_join', inviteLevel: 0 },
+  trusted_private_chat: { joinRule: 'invite', guestAccess: 'can_join', inviteLevel: 0 },
+  public_chat: { joinRule: 'public', guestAccess: null, inviteLevel: 50 },
 }
 
 export function presetOf(request: CreateRoomRequest): Preset {
@@ -90,14 +96,18 @@ function presetState(preset: Preset): InitialState[] {
   return [
     { type: 'm.room.join_rules', content: { join_rule: joinRule } },
     { type: 'm.room.history_visibility', content: { history_visibility: 'shared' } },
-    { type: 'm.room.guest_access', content: { guest_access: guestAccess } },
+    ...(guestAccess === null ? [] : [{ type: 'm.room.guest_access', content: { guest_access: guestAccess } }]),
   ]
 }
 
 function powerLevels(request: CreateRoomRequest, rules: RoomVersionRules, creator: UserId): InitialState {
-  const isTrusted = presetOf(request) === 'trusted_private_chat'
+  const preset = presetOf(request)
+  const isTrusted = preset === 'trusted_private_chat'
   const defaults = defaultPowerLevels(rules, creator, isTrusted ? (request.invite ?? []) : [])
-  const content = withTombstoneLevel({ ...defaults, ...request.power_level_content_override }, rules)
+  const content = withTombstoneLevel(
+    { ...defaults, invite: PRESETS[preset].inviteLevel, ...request.power_level_content_override },
+    rules,
+  )
   checkPowerLevelContent(content)
   return { type: 'm.room.power_levels', content }
 }

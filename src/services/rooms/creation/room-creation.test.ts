@@ -83,19 +83,21 @@ describe('createRoom', () => {
     assert.equal(resolved, roomId)
   })
 
-  for (const [request, joinRule, guestAccess] of [
-    [{ preset: 'private_chat' }, 'invite', 'can_join'],
-    [{ preset: 'trusted_private_chat' }, 'invite', 'can_join'],
-    [{ preset: 'public_chat' }, 'public', 'forbidden'],
-    [{}, 'invite', 'can_join'],
-    [{ visibility: 'public' }, 'public', 'forbidden'],
-    [{ visibility: 'public', preset: 'private_chat' }, 'invite', 'can_join'],
+  for (const [request, joinRule, guestAccess, inviteLevel] of [
+    [{ preset: 'private_chat' }, 'invite', 'can_join', 0],
+    [{ preset: 'trusted_private_chat' }, 'invite', 'can_join', 0],
+    [{ preset: 'public_chat' }, 'public', undefined, 50],
+    [{}, 'invite', 'can_join', 0],
+    [{ visibility: 'public' }, 'public', undefined, 50],
+    [{ visibility: 'public', preset: 'private_chat' }, 'invite', 'can_join', 0],
+    [{ preset: 'public_chat', power_level_content_override: { invite: 5 } }, 'public', undefined, 5],
   ] as const) {
-    it(`${JSON.stringify(request)} sets join rule ${joinRule}, guest access ${guestAccess}`, async () => {
+    it(`${JSON.stringify(request)} sets join rule, guest access and who may invite`, async () => {
       const roomId = await fixture.rooms.creation.create(alice.userId, request)
       const content = async (type: string) => (await fixture.state(roomId, type))?.content
       assert.deepEqual(await content('m.room.join_rules'), { join_rule: joinRule })
-      assert.deepEqual(await content('m.room.guest_access'), { guest_access: guestAccess })
+      assert.equal((await content('m.room.guest_access'))?.['guest_access'], guestAccess)
+      assert.equal((await content('m.room.power_levels'))?.['invite'], inviteLevel)
       assert.deepEqual(await content('m.room.history_visibility'), { history_visibility: 'shared' })
       const listed = await fixture.rooms.directory.visibility(roomId)
       assert.equal(listed, 'visibility' in request ? 'public' : 'private')

@@ -102,7 +102,7 @@ describe('an upgrade', () => {
     await fixture.setState(alice, old, 'm.room.power_levels', { ...levels, users, events })
     const next = await upgrade(bob, old, '11')
     assert.deepEqual((await content(next, 'm.room.power_levels'))?.['users'], users)
-    assert.equal((await content(old, 'm.room.power_levels'))?.['invite'], 0)
+    assert.equal((await content(old, 'm.room.power_levels'))?.['events_default'], 0)
   })
 
   it('from version 12 to a lower one leaves its creators in power, and no level that nobody has', async () => {
