@@ -61,6 +61,14 @@ export type PowerLevelRuleNumbers = {
   readonly allow: string
 }
 
+/** Whether a rule is about what the content of a create or power levels event may be, whoever sends it. */
+export function isContentRule(rules: RoomVersionRules, rule: string): boolean {
+  const { create, powerLevels } = ruleNumbers(rules)
+  const { integers, integerMaps, users, creators } = powerLevels
+  const { roomVersion, creator, additionalCreators } = create
+  return [roomVersion, creator, additionalCreators, integers, integerMaps, users, creators].includes(rule)
+}
+
 const cache = new WeakMap<RoomVersionRules, RuleNumbers>()
 
 /** The numbers of the version that these rules describe. */

@@ -84,7 +84,7 @@ export class MemberTemplates {
     // It has no id before it is signed, and the rules don't ask for it.
     const event = viewEvent(template, draft.rules, '$' as EventId)
     const result = checkStateDependent(event, (type, stateKey) => state.get(stateMapKey(type, stateKey)))
-    if (!result.ok) throw new RefusedEventError(result.rule, result.reason, draft.rules.version)
+    if (!result.ok) throw new RefusedEventError(result.rule, result.reason, draft.rules)
     return template
   }
 

@@ -108,7 +108,7 @@ export class RoomDraft {
   /**
    * Makes, signs and authorises an event on top of the draft.
    *
-   * @throws RefusedEventError (M_FORBIDDEN) naming the rule that refuses it; M_BAD_JSON, M_TOO_LARGE, M_INVALID_PARAM from `buildEvent`
+   * @throws RefusedEventError (M_FORBIDDEN, or M_BAD_JSON) naming the rule that refuses it; M_BAD_JSON, M_TOO_LARGE, M_INVALID_PARAM from `buildEvent`
    */
   async send(wanted: NewOwnEvent): Promise<Event> {
     const { type, stateKey, sender, content } = wanted
@@ -181,7 +181,7 @@ export class RoomDraft {
       isSignedBy: (server) => server === ours,
     })
     if (verdict.outcome === 'accept') verdict = checkState(event, state, state)
-    if (verdict.outcome === 'reject') throw new RefusedEventError(verdict.rule, verdict.reason, this.rules.version)
+    if (verdict.outcome === 'reject') throw new RefusedEventError(verdict.rule, verdict.reason, this.rules)
   }
 
   #add(event: Event, { transaction, redaction, unapplied }: NewOwnEvent): void {

@@ -218,6 +218,19 @@ describe('state', () => {
     })
   }
 
+  it('tells what nobody may send from what this user may not', async () => {
+    const room = await fixture.rooms.creation.create(alice.userId, { room_version: '12', preset: 'public_chat' })
+    await fixture.rooms.memberships.join(bob, room)
+    const levels = (await fixture.state(room, 'm.room.power_levels'))?.content ?? {}
+    const users = { [alice.userId]: 100 }
+    await assert.rejects(fixture.setState(alice, room, 'm.room.power_levels', { ...levels, users }), {
+      errcode: 'M_BAD_JSON',
+    })
+    await assert.rejects(fixture.setState(bob, room, 'm.room.power_levels', { ...levels, users }), {
+      errcode: 'M_FORBIDDEN',
+    })
+  })
+
   it('refuses a tombstone that names its own room', async () => {
     const content = (replacement: string) => ({ body: 'moved', replacement_room: replacement })
     await assert.rejects(fixture.setState(alice, roomId, 'm.room.tombstone', content(roomId)), {
