@@ -106,6 +106,33 @@ describe('membership', () => {
     await refused(bob, 'joinRoom', ['POST', `/join/${encoded('!no:hearth.example')}`], 404, 'M_NOT_FOUND')
   })
 
+  it('puts what else the body of a join says into the member event', async () => {
+    const roomId = await alice.createRoom({ preset: 'public_chat' })
+    const member = async () => {
+      const path = `/rooms/${roomId}/state/m.room.member/${encoded(bob.userId)}`
+      return (await bob.get('getRoomStateWithKey', path)) as object
+    }
+    const given = {
+      reason: 'curious',
+      displayname: 'Bob here',
+      'org.test.kind': { n: [1, null] },
+      membership: 'ban',
+      join_authorised_via_users_server: alice.userId,
+      third_party_invite: {},
+    }
+    const expected = {
+      reason: 'curious',
+      displayname: 'Bob here',
+      'org.test.kind': { n: [1, null] },
+      membership: 'join',
+    }
+    await bob.do('joinRoomById', 'POST', `/rooms/${roomId}/join`, given)
+    assert.deepEqual(await member(), expected)
+    await bob.leave(roomId)
+    await bob.do('joinRoom', 'POST', `/join/${encoded(roomId)}`, given)
+    assert.deepEqual(await member(), expected)
+  })
+
   it('lets guests where they may go, and only there', async () => {
     const { body } = await hearth.request('POST', '/register?kind=guest', { body: {} })
     const guest = new RoomClient(hearth, { userId: body.user_id, deviceId: '', token: body.access_token, password: '' })

@@ -310,6 +310,14 @@ describe('knocking', () => {
   })
 })
 
+it('what else the body of a join says goes into the member event, by way of another server too', async () => {
+  const roomId = await alice.createRoom({ preset: 'public_chat' })
+  const given = { reason: 'hello', 'org.test.kind': 5, membership: 'leave', third_party_invite: {} }
+  ok(await bob.post(`/join/${encodeURIComponent(roomId)}?via=a.test`, given))
+  const content = (await a.state(roomId, 'm.room.member', bob.userId))?.content
+  assert.deepEqual(content, { reason: 'hello', 'org.test.kind': 5, membership: 'join' })
+})
+
 describe('inviting users of other servers', () => {
   for (const version of ROOM_VERSIONS.keys()) {
     it(`shows the invite and lets the user in without a hint, in version ${version}`, async () => {

@@ -1,7 +1,9 @@
 /** `POST /_matrix/client/v3/rooms/{roomId}/join`: joins a room by its id. */
 import { Type } from 'typebox'
+import type { JsonObject } from '#core/json/value.ts'
 import { endpoint } from '#kit/endpoint.ts'
 import { tJsonObject, tRoomId } from '#kit/schemas.ts'
+import { joinContent } from '#services/rooms/members/member-content.ts'
 
 export default endpoint({
   spec: 'joinRoomById',
@@ -14,8 +16,8 @@ export default endpoint({
   numbers: 'lossless',
 
   async handle({ params, body, caller }, { federation }) {
-    const { reason, third_party_signed: thirdPartySigned } = body
-    await federation.memberships.remoteMemberships.join(caller, params.roomId, { via: [], reason, thirdPartySigned })
+    const request = { via: [], content: joinContent(body as JsonObject), thirdPartySigned: body.third_party_signed }
+    await federation.memberships.remoteMemberships.join(caller, params.roomId, request)
     return { room_id: params.roomId }
   },
 })

@@ -21,11 +21,15 @@ import type { RoomRow } from '#store/types/rooms.ts'
 
 type Who = { readonly userId: UserId; readonly isGuest: boolean }
 
-/** What else a client may say of a join or knock. */
+/** What else a client may say of a knock. */
+export type KnockRequest = { readonly via: readonly ServerName[]; readonly reason?: string | undefined }
+
+/** What else a client may say of a join. */
 export type JoinRequest = {
   /** Servers that may be in the room, best first. */
   readonly via: readonly ServerName[]
-  readonly reason?: string | undefined
+  /** What the client wants in its member event, the reason for example. */
+  readonly content?: JsonObject
   /** Proof of a third-party identifier that was invited. */
   readonly thirdPartySigned?: JsonObject | undefined
 }
@@ -69,13 +73,13 @@ export class RemoteMemberships {
   }
 
   /** Asks to be let in, by way of another server where this one isn't in the room. @throws as `join` */
-  async knock(user: Who, roomId: RoomId, request: JoinRequest): Promise<void> {
+  async knock(user: Who, roomId: RoomId, request: KnockRequest): Promise<void> {
     if (await this.#knowsStanding(user.userId, roomId)) {
       await this.#deps.memberships.knock(user, roomId, request.reason)
       return
     }
     this.#deps.context.limiter.take('joinRemote', user.userId)
-    const wanted = await this.#wanted(user.userId, roomId, 'knock', request.reason)
+    const wanted = await this.#wanted(user.userId, roomId, 'knock', reasonContent(request.reason))
     const servers = await this.#candidates(user.userId, roomId, request.via)
     await this.#deps.handshakes.perform(wanted, servers, (handshake) => this.#deps.outside.knocked(handshake))
   }
@@ -100,7 +104,7 @@ export class RemoteMemberships {
         if (!(error instanceof RefusedEventError)) throw error
       }
     }
-    const wanted = await this.#wanted(user.userId, roomId, 'leave', reason)
+    const wanted = await this.#wanted(user.userId, roomId, 'leave', reasonContent(reason))
     const servers = await this.#candidates(user.userId, roomId, [])
     try {
       await this.#deps.handshakes.perform(wanted, servers, (handshake) => this.#deps.outside.left(handshake.event))
@@ -179,7 +183,7 @@ export class RemoteMemberships {
   async #joinLocally(user: Who, roomId: RoomId, request: JoinRequest): Promise<boolean> {
     if (!(await this.#knowsStanding(user.userId, roomId))) return false
     try {
-      await this.#deps.memberships.join(user, roomId, request.reason, request.thirdPartySigned)
+      await this.#deps.memberships.join(user, roomId, request.content, request.thirdPartySigned)
       return true
     } catch (error) {
       if (!(error instanceof NobodyMayInviteError) || !(await this.#hasOthers(roomId))) throw error
@@ -191,11 +195,11 @@ export class RemoteMemberships {
     // Another user may have brought this server into the room meanwhile.
     if (await this.#joinLocally(user, roomId, request)) return
     const { userId } = user
-    const { via, reason, thirdPartySigned } = request
+    const { via, content = {}, thirdPartySigned } = request
     const candidates = await this.#candidates(userId, roomId, via)
     const servers =
       thirdPartySigned === undefined ? candidates : await this.#exchanged(userId, roomId, thirdPartySigned, candidates)
-    const wanted = await this.#wanted(userId, roomId, 'join', reason)
+    const wanted = await this.#wanted(userId, roomId, 'join', content)
     await this.#deps.handshakes.perform(wanted, servers, (handshake) => this.#deps.joinImport.take(handshake))
     await transferSettings(this.#deps.context, userId, roomId)
     this.#deps.onLetIn()
@@ -218,11 +222,11 @@ export class RemoteMemberships {
     userId: UserId,
     roomId: RoomId,
     membership: HandshakeMembership,
-    reason: string | undefined,
+    given: JsonObject,
   ): Promise<WantedMembership> {
     const { store, serverName, clock } = this.#deps.context
     const profile = membership === 'leave' ? {} : await store.read((tx) => profileContent(tx, userId, serverName))
-    return { roomId, userId, membership, content: { ...profile, ...reasonContent(reason) }, originServerTs: clock() }
+    return { roomId, userId, membership, content: { ...profile, ...given }, originServerTs: clock() }
   }
 
   /**

@@ -29,6 +29,18 @@ export async function profileContent(tx: ReadTx, userId: UserId, ours: ServerNam
   return content
 }
 
+/** Members of a join's content that are for the server, or the room's rules, to set. */
+const NOT_OF_CLIENTS = ['membership', 'join_authorised_via_users_server', 'third_party_invite']
+
+/**
+ * What a client may put into its member event by the body of `/join`. The specification knows `reason` alone; clients
+ * rely on the rest of the body being taken too, for a name or avatar of this room, for example.
+ */
+export function joinContent(body: JsonObject): JsonObject {
+  const { third_party_signed: _signed, ...given } = body
+  return Object.fromEntries(Object.entries(given).filter(([key]) => !NOT_OF_CLIENTS.includes(key)))
+}
+
 /** `reason` as the membership endpoints take it: absent where it wasn't given. */
 export function reasonContent(reason: string | undefined): JsonObject {
   return reason === undefined ? {} : { reason }

@@ -72,7 +72,7 @@ describe('a changed profile', () => {
     const roomId = await fixture.rooms.creation.create(alice.userId, { initial_state })
     const erin = await fixture.user('erin')
     await fixture.rooms.memberships.join(erin, other)
-    await fixture.rooms.memberships.join(erin, roomId, 'hello')
+    await fixture.rooms.memberships.join(erin, roomId, { reason: 'hello' })
     await rename(erin, 'Erin')
     await fixture.rooms.memberProfiles.propagate(erin.userId)
     const content = (await fixture.state(roomId, 'm.room.member', erin.userId))?.content

@@ -38,7 +38,7 @@ describe('joining', () => {
     await assert.rejects(memberships().join(bob, roomId), forbidden)
     await memberships().invite(alice, roomId, bob.userId, 'come in')
     await unchanged(() => memberships().invite(alice, roomId, bob.userId))
-    await memberships().join(bob, roomId, 'thanks')
+    await memberships().join(bob, roomId, { reason: 'thanks' })
     const event = await fixture.state(roomId, 'm.room.member', bob.userId)
     assert.deepEqual(event?.content, { membership: 'join', reason: 'thanks' })
     await unchanged(() => memberships().join(bob, roomId))

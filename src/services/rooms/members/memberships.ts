@@ -41,10 +41,10 @@ export class RoomMemberships {
     this.#context = context
   }
 
-  /** Joins the user; nothing happens to one who is in the room. */
-  async join(user: Who, roomId: RoomId, reason?: string, thirdPartySigned?: JsonObject): Promise<void> {
+  /** Joins the user, with `given` in their member event; nothing happens to one who is in the room. */
+  async join(user: Who, roomId: RoomId, given: JsonObject = {}, thirdPartySigned?: JsonObject): Promise<void> {
     this.#context.limiter.take('joinPerRoom', roomId)
-    const content = { membership: 'join', ...reasonContent(reason) }
+    const content = { ...given, membership: 'join' }
     await this.change({ roomId, sender: user, target: user.userId, content, thirdPartySigned })
   }
 
