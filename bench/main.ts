@@ -6,6 +6,7 @@
  *   npm run bench -- --url http://127.0.0.1:8008      any homeserver with open registration and no rate limits
  *   npm run bench -- --device-lists                   what a sync costs among many people's devices
  *   npm run bench -- --federation                     how it gets on with other servers, see federation/report.ts
+ *   npm run bench -- --start                          what a start costs, and an idle server
  *   npm run bench -- --quick                          small sizes, to see that it works
  *
  * Figures mean something only beside others of the same run: the machine's own limits and the yardstick are measured
@@ -34,6 +35,7 @@ import {
   QUICK,
   type Sizes,
 } from './scenarios.ts'
+import { measureStart, printStart } from './start.ts'
 
 const { values: options } = parseArgs({
   options: {
@@ -42,6 +44,7 @@ const { values: options } = parseArgs({
     database: { type: 'string', default: 'sqlite' },
     'device-lists': { type: 'boolean', default: false },
     federation: { type: 'boolean', default: false },
+    start: { type: 'boolean', default: false },
     quick: { type: 'boolean', default: false },
   },
 })
@@ -57,6 +60,10 @@ if (options['device-lists']) {
   const figures = await measureFederation(options.quick ? FEDERATION_QUICK : FEDERATION_FULL)
   printFederation(machine, figures)
   save(`${takenAt}-federation`, { takenAt, machine, ...figures })
+} else if (options.start) {
+  const figures = await measureStart(options.quick)
+  printStart(figures)
+  save(`${takenAt}-start`, { takenAt, machine, figures })
 } else {
   const yardstick = await measureYardstick()
   const server = await measureServer()
@@ -123,7 +130,7 @@ async function measureDisk(): Promise<Report['disk']> {
   let folder: string | undefined
   let before = 0
   for (const phase of diskPhases(sizes)) {
-    const running = await startHearth('sqlite', folder)
+    const running = await startHearth('sqlite', { folder })
     folder = running.folder
     const http = new Http(running.url)
     await phase.run(http)

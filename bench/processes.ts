@@ -17,11 +17,18 @@ export type Running = {
   stop(): Promise<void>
 }
 
-/**
- * A Hearth with rate limits off, open registration, and cheap passwords, since logins aren't measured. Its database is
- * empty unless it is given the folder of an earlier one.
- */
-export async function startHearth(database: string, folder = newFolder()): Promise<Running> {
+type HearthOptions = {
+  /** Of an earlier one, with its database; by default a new one. */
+  readonly folder?: string | undefined
+  /** The file that is run. */
+  readonly program?: string
+}
+
+/** A Hearth with rate limits off, open registration, and cheap passwords, since logins aren't measured. */
+export async function startHearth(
+  database: string,
+  { folder = newFolder(), program = 'src/main.ts' }: HearthOptions = {},
+): Promise<Running> {
   const [port, metricsPort] = [await freePort(), await freePort()]
   const config = join(folder, 'config.json')
   writeFileSync(
@@ -40,7 +47,7 @@ export async function startHearth(database: string, folder = newFolder()): Promi
       password_hash: { memory_kib: 64, passes: 1 },
     }),
   )
-  const child = spawn(process.execPath, [join(root, 'src/main.ts'), 'start', '--config', config], {
+  const child = spawn(process.execPath, [join(root, program), 'start', '--config', config], {
     stdio: ['ignore', 'inherit', 'inherit'],
   })
   const url = `http://127.0.0.1:${port}`
@@ -82,7 +89,7 @@ async function answers(url: string, path: string, child: ChildProcess): Promise<
       () => false,
     )
     if (up) return http.close()
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    await new Promise((resolve) => setTimeout(resolve, 10))
   }
 }
 

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Config } from '#config/schema.ts'
 import { startServer } from '../server.ts'
 import { makeLogger } from './logger.ts'
+import { collectStartGarbage } from './start-garbage.ts'
 import { VERSION } from './version.ts'
 
 /**
@@ -22,6 +23,7 @@ export async function start(config: Config): Promise<number> {
   for (const { url, resources } of server.addresses) log.info(`Listening on ${url} (${resources.join(', ')})`)
   const firstRun = await server.services.firstRun.address(config.public_baseurl)
   if (firstRun !== null) log.info(`There is no administrator yet. Make one here, once: ${firstRun}`)
+  collectStartGarbage()
   const displaced = server.displaced.then((reason) => ({ reason }))
   const end = await Promise.race([signalled, displaced])
   if (typeof end === 'string') log.info(`Stopping on ${end}; once more to stop at once`)
