@@ -28,5 +28,19 @@ export function backwardExtremityStore(sql: Sql): BackwardExtremityStore {
     async giveUp(room, missing) {
       await sql.run('DELETE FROM backward_extremities WHERE room_nid = ? AND missing_id = ?', [room, missing])
     },
+
+    async openBehind(room, missing, eventIds) {
+      let count = 0
+      for (const eventId of eventIds) {
+        if (eventId === missing) continue
+        count += await sql.run(
+          `INSERT INTO backward_extremities (room_nid, rank, missing_id, cited_by)
+           SELECT room_nid, rank, ?, cited_by FROM backward_extremities WHERE room_nid = ? AND missing_id = ?
+           ON CONFLICT (room_nid, rank, missing_id) DO NOTHING`,
+          [eventId, room, missing],
+        )
+      }
+      return count
+    },
   }
 }

@@ -19,4 +19,11 @@ export interface BackwardExtremityReader {
 export interface BackwardExtremityStore extends BackwardExtremityReader {
   /** Gives up on an event that nobody has: it is no gap any more. */
   giveUp(room: RoomNid, missing: EventId): Promise<void>
+  /**
+   * Notes what comes before a missing event that can't be taken as it is: these events, which have no place in the timeline,
+   * are missing below the same ones as it is. It stays missing itself, as it may come in another form.
+   *
+   * @returns how many new gaps there are
+   */
+  openBehind(room: RoomNid, missing: EventId, eventIds: readonly EventId[]): Promise<number>
 }

@@ -153,6 +153,22 @@ forEachDatabase('backward_extremities', (test) => {
     assert.deepEqual(await missing(store, room), [])
   })
 
+  test('are noted behind an event that can not be taken, which stays missing', async (open) => {
+    const store = await open()
+    const { room, lost, rank, nid } = await joinedLate(store)
+    const dropped = lost[3]!.eventId
+    const behind = ids(lost.slice(0, 2))
+    const openBehind = () =>
+      store.write((tx) => tx.backwardExtremities.openBehind(room.nid, dropped, [...behind, dropped]))
+    assert.equal(await openBehind(), 2)
+    assert.equal(await openBehind(), 0)
+    assert.deepEqual((await missing(store, room)).sort(), [...behind, dropped].sort())
+    const place = [lost[1]!].map(accepted)
+    await store.write((tx) => tx.events.addHistory({ roomNid: room.nid, beforeRank: rank, events: place }))
+    assert.deepEqual(new Set(await missing(store, room, rank)), new Set([behind[0], dropped]))
+    assert.deepEqual(await store.read((tx) => tx.events.prevOf([nid])), new Map([[nid, []]]))
+  })
+
   test('there is always room for one more, and none below the first event', async (open) => {
     const store = await open()
     const room = await RoomFixture.create(store)

@@ -15,7 +15,9 @@ const DOUBLINGS_MAX = 20
 /** Keeps readers from asking for the same missing event over and over. */
 export class BackfillPauses {
   readonly #clock: () => number
-  readonly #held = lru<EventId, { readonly failures: number; readonly untilTs: number }>(HELD_MAX)
+  readonly #held = lru<EventId, { readonly failures: number; readonly untilTs: number; readonly mayCome: boolean }>(
+    HELD_MAX,
+  )
 
   constructor(clock: () => number) {
     this.#clock = clock
@@ -27,11 +29,17 @@ export class BackfillPauses {
     return hold !== undefined && this.#clock() < hold.untilTs
   }
 
-  failed(missing: EventId, failure: FillFailure): void {
+  /** Whether a server that may have the event could not be reached when it was asked for. */
+  mayCome(missing: EventId): boolean {
+    return this.#held.get(missing)?.mayCome ?? false
+  }
+
+  /** `mayCome` says whether some server could not be reached. */
+  failed(missing: EventId, failure: FillFailure, mayCome: boolean): void {
     const failures = Math.min((this.#held.get(missing)?.failures ?? 0) + 1, DOUBLINGS_MAX)
     const { baseMs, maxMs } = PAUSES[failure]
     const pauseMs = Math.min(baseMs * 2 ** (failures - 1), maxMs)
-    this.#held.set(missing, { failures, untilTs: this.#clock() + pauseMs })
+    this.#held.set(missing, { failures, untilTs: this.#clock() + pauseMs, mayCome })
   }
 
   filled(missing: EventId): void {

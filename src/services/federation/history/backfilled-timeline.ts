@@ -5,6 +5,7 @@ import { MatrixError } from '#core/matrix-error.ts'
 import type { Backfiller } from '#services/federation/history/backfiller.ts'
 import { residentServers } from '#services/federation/reads/resident-servers.ts'
 import type { FederationClient } from '#services/federation/transport/federation-client.ts'
+import type { Timers } from '#services/time/timers.ts'
 import type { Viewer } from '#services/timeline/client-events.ts'
 import { findAccess } from '#services/timeline/room-access.ts'
 import {
@@ -23,6 +24,7 @@ type Deps = {
   readonly timeline: Timeline
   readonly filler: Backfiller
   readonly client: Pick<FederationClient, 'request'>
+  readonly timers: Timers
 }
 
 type NearEvent = { readonly event_id: EventId; readonly origin_server_ts: number }
@@ -32,6 +34,8 @@ const PAGE_EVENTS_MAX = 100
 /** Servers that are asked for the event nearest to a time. */
 const SERVERS_MAX = 3
 const TIMEOUT_MS = 10_000
+/** How long a page takes that has nothing, for now, but where to go on. */
+const EMPTY_PAGE_MS = 2_000
 
 export class BackfilledTimeline {
   readonly #deps: Deps
@@ -45,12 +49,23 @@ export class BackfilledTimeline {
     const { timeline, filler } = this.#deps
     if (request.direction === 'forwards') return timeline.messages(viewer, roomId, request)
     const fromRank = await this.#rankFor(viewer, roomId, request.from)
-    if (fromRank !== null) await filler.fill({ roomId, fromRank, events: pageEvents(request.limit) })
+    if (fromRank === null) return timeline.messages(viewer, roomId, request)
+    const mayCome = await filler.fill({ roomId, fromRank, events: pageEvents(request.limit) })
     const page = await timeline.messages(viewer, roomId, request)
-    if (page.end !== undefined || request.to !== null || fromRank === null) return page
-    // Nothing older is here, but others have more: the client may come back for it, unless it came from there just now.
+    if (page.end !== undefined || request.to !== null) return page
+    // Nothing older is here, but others have more: the client may come back for it. Where it came from there just now,
+    // there is a reason to come again only if somebody who may have more could not be reached.
     const rank = await filler.missingBelow(roomId)
-    return rank === null || rank > fromRank ? page : { ...page, end: tokenAtRank(rank - 1) }
+    if (rank === null || (rank > fromRank && !mayCome)) return page
+    // Else a client that reads on until there is no `end` would ask as fast as it can.
+    if (rank > fromRank) await this.#pause()
+    return { ...page, end: tokenAtRank(rank - 1) }
+  }
+
+  #pause(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#deps.timers.after(EMPTY_PAGE_MS, resolve)
+    return promise
   }
 
   /** As `Timeline.context`. */

@@ -3,6 +3,7 @@ import { type RoomId, type ServerName, serverOf } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
 import { BackfillPauses } from '#services/federation/history/backfill-pauses.ts'
 import type { Fetcher } from '#services/federation/inbound/fetcher.ts'
+import type { Backfilled } from '#services/federation/inbound/history-import.ts'
 import { residentServers } from '#services/federation/reads/resident-servers.ts'
 import type { BackOff } from '#services/federation/transport/back-off.ts'
 import type { ReadTx, Store } from '#store/store.ts'
@@ -11,12 +12,13 @@ import type { RoomRow } from '#store/types/rooms.ts'
 
 /** Takes in events that were asked for because they come before others. */
 export interface HistoryIngest {
-  /**
-   * Checks them as any event from elsewhere and gives them their place in the room's timeline.
-   *
-   * @returns how many took a place
-   */
-  backfilled(roomId: RoomId, via: ServerName, pdus: readonly JsonObject[]): Promise<number>
+  /** Checks them as any event from elsewhere and gives them their place in the room's timeline: `HistoryImport`. */
+  backfilled(
+    roomId: RoomId,
+    via: ServerName,
+    pdus: readonly JsonObject[],
+    throughDropped?: boolean,
+  ): Promise<Backfilled>
 }
 
 type Deps = {
@@ -57,14 +59,22 @@ export class Backfiller {
     this.#holds = new BackfillPauses(deps.clock)
   }
 
-  /** Fills the gaps that lie in a stretch of the timeline, as far as it can in a short time. Never throws for others. */
-  async fill(stretch: Stretch): Promise<void> {
+  /**
+   * Fills the gaps that lie in a stretch of the timeline, as far as it can in a short time. Never throws for others.
+   *
+   * @returns whether more may come another time: it stopped for time, or another server could not be reached
+   */
+  async fill(stretch: Stretch): Promise<boolean> {
     const { store, clock } = this.#deps
     const began = clock()
     for (let round = 0; round < ROUNDS_MAX && clock() - began < TIME_MS_MAX; round += 1) {
       const plan = await store.read((tx) => this.#plan(tx, stretch))
-      if (plan === null || !(await this.#fillOnce(plan))) return
+      if (plan === null || plan.gap === null) return plan?.mayCome ?? false
+      if (!(await this.#fillOnce({ ...plan, gap: plan.gap }))) {
+        return plan.mayCome || this.#holds.mayCome(plan.gap.missing)
+      }
     }
+    return true
   }
 
   /**
@@ -83,7 +93,7 @@ export class Backfiller {
     })
   }
 
-  /** The nearest gap in the stretch that may be tried, with the servers to ask. */
+  /** The nearest gap in the stretch that may be tried, with the servers to ask; null where nothing is to be had. */
   async #plan(tx: ReadTx, { roomId, fromRank, events }: Stretch): Promise<Plan | null> {
     const room = await tx.rooms.byId(roomId)
     // Those who aren't in the room get nothing more of it.
@@ -97,8 +107,11 @@ export class Backfiller {
     const floor = rows.length < events ? Number.NEGATIVE_INFINITY : (rows.at(-1)?.rank ?? Number.NEGATIVE_INFINITY)
     // What the event just above the stretch lacks belongs into it.
     const gaps = await tx.backwardExtremities.below(room.nid, fromRank + 1, GAPS_LOOKED_AT)
-    const gap = gaps.find(({ missing, rank }) => rank > floor && !this.#holds.isHeld(missing))
-    return gap === undefined ? null : { room, gap, servers: await this.#serversFor(tx, room, gap) }
+    const inStretch = gaps.filter(({ rank }) => rank > floor)
+    const held = inStretch.filter(({ missing }) => this.#holds.isHeld(missing))
+    const gap = inStretch.find((one) => !held.includes(one)) ?? null
+    const mayCome = held.some(({ missing }) => this.#holds.mayCome(missing))
+    return { room, gap, servers: gap === null ? [] : await this.#serversFor(tx, room, gap), mayCome }
   }
 
   /** The server of whoever cited the missing event has it, most likely; then those with the most users. */
@@ -111,7 +124,7 @@ export class Backfiller {
     return backOff.reachableFirst(others).slice(0, SERVERS_MAX)
   }
 
-  #fillOnce(plan: Plan): Promise<boolean> {
+  #fillOnce(plan: Plan & { readonly gap: Gap }): Promise<boolean> {
     const { roomId } = plan.room
     const waiting = this.#underWay.get(roomId)
     if (waiting !== undefined) return waiting
@@ -121,24 +134,39 @@ export class Backfiller {
   }
 
   /** Whether something came. */
-  async #ask({ room, gap, servers }: Plan): Promise<boolean> {
+  async #ask({ room, gap, servers }: Plan & { readonly gap: Gap }): Promise<boolean> {
     const { fetcher, ingest } = this.#deps
-    let answered = false
+    let isAnswered = false
+    let isMissed = false
+    let blocked: { readonly server: ServerName; readonly pdus: readonly JsonObject[] } | null = null
     for (const server of servers) {
       const pdus = await fetcher.backfill(server, room.roomId, [gap.missing], BACKFILL_EVENTS)
-      if (pdus === null) continue
-      answered = true
-      if (pdus.length > 0 && (await ingest.backfilled(room.roomId, server, pdus)) > 0) {
+      isAnswered ||= pdus !== null
+      isMissed ||= pdus === null
+      if (pdus === null || pdus.length === 0) continue
+      const { placed, isBlocked } = await ingest.backfilled(room.roomId, server, pdus)
+      if (placed > 0) {
         this.#holds.filled(gap.missing)
         return true
       }
+      if (isBlocked) blocked ??= { server, pdus }
     }
-    this.#holds.failed(gap.missing, answered ? 'useless' : 'unreachable')
-    return false
+    this.#holds.failed(gap.missing, isAnswered ? 'useless' : 'unreachable', isMissed)
+    if (blocked === null) return false
+    // Nobody has it in a form that can be taken: what comes before it is had all the same.
+    const { placed, opened } = await ingest.backfilled(room.roomId, blocked.server, blocked.pdus, true)
+    return placed + opened > 0
   }
 }
 
-type Plan = { readonly room: RoomRow; readonly gap: Gap; readonly servers: readonly ServerName[] }
+type Plan = {
+  readonly room: RoomRow
+  /** null where there are none, or all were asked for in vain not long ago. */
+  readonly gap: Gap | null
+  readonly servers: readonly ServerName[]
+  /** One of those that aren't tried now may come when its servers are back. */
+  readonly mayCome: boolean
+}
 
 /** Gaps of one stretch that are considered; the ones that failed lately are passed over. */
-const GAPS_LOOKED_AT = 20
+const GAPS_LOOKED_AT = 500

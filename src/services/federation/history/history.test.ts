@@ -11,6 +11,7 @@ import type { EventId, RoomId, ServerName, UserId } from '#core/ids.ts'
 import { isJsonObject, type JsonObject, type JsonValue } from '#core/json/value.ts'
 import { BackfilledTimeline } from '#services/federation/history/backfilled-timeline.ts'
 import { Backfiller } from '#services/federation/history/backfiller.ts'
+import type { Backfilled } from '#services/federation/inbound/history-import.ts'
 import type { FederationReply } from '#services/federation/transport/federation-client.ts'
 import { ClientEvents } from '#services/timeline/client-events.ts'
 import { type MessagesRequest, Timeline } from '#services/timeline/timeline.ts'
@@ -30,6 +31,8 @@ let stateId: StateId
 /** What each server answers to `/backfill`; null where it can't be reached. */
 let answers: Map<string, (eventIds: readonly EventId[], limit: number) => JsonObject[] | null>
 let asked: string[]
+/** How long pages were held back. */
+let paused: number[]
 let nearEvent: JsonValue
 
 beforeEach(open)
@@ -38,6 +41,7 @@ async function open(): Promise<void> {
   fixture = await roomFixture({ defaultVersion: '11' })
   alice = await fixture.user('alice')
   asked = []
+  paused = []
   answers = new Map()
   nearEvent = {}
   const clock = () => fixture.clock.now
@@ -55,6 +59,13 @@ async function open(): Promise<void> {
       return { outcome: 'answered', status: 200, json: nearEvent, bytes: new Uint8Array() }
     },
   }
+  const timers = {
+    after(ms: number, fn: () => void) {
+      paused.push(ms)
+      fn()
+      return () => {}
+    },
+  }
   const filler = new Backfiller({
     store: fixture.store,
     serverName,
@@ -63,12 +74,12 @@ async function open(): Promise<void> {
     ingest: { backfilled: place },
     clock,
   })
-  history = new BackfilledTimeline({ store: fixture.store, serverName, timeline, filler, client })
+  history = new BackfilledTimeline({ store: fixture.store, serverName, timeline, filler, client, timers })
 }
 afterEach(() => fixture[Symbol.asyncDispose]())
 
 /** Stands for the checks of events from elsewhere: puts what it gets below the newest event. */
-async function place(_room: RoomId, _via: ServerName, pdus: readonly JsonObject[]): Promise<number> {
+async function place(_room: RoomId, _via: ServerName, pdus: readonly JsonObject[]): Promise<Backfilled> {
   const wanted = new Set(pdus.map((pdu) => JSON.stringify(pdu)))
   const events = missing.filter(({ json }) => wanted.has(JSON.stringify(json)))
   return fixture.store.write(async (tx) => {
@@ -79,7 +90,7 @@ async function place(_room: RoomId, _via: ServerName, pdus: readonly JsonObject[
       beforeRank: gap!.rank,
       events: events.map((event) => ({ event, verdict: 'accepted', stateBefore: stateId })),
     })
-    return placed.length
+    return { placed: placed.length, opened: 0, isBlocked: false }
   })
 }
 
@@ -236,9 +247,17 @@ describe('/messages', () => {
     const first = await page()
     assert.deepEqual(bodies(first.chunk), ['2'])
     assert.notEqual(first.end, undefined)
-    const again = await page({ from: first.end! })
-    assert.deepEqual([again.chunk, again.end], [[], undefined])
+    assert.deepEqual(paused, [])
+    // Nobody could be reached: so that the client asks again, though not at once.
+    for (const pauses of [1, 2]) {
+      const again = await page({ from: first.end! })
+      assert.deepEqual([again.chunk, again.end, paused.length], [[], first.end, pauses])
+    }
     fixture.clock.now += 3_600_000
+    for (const server of OTHERS) answers.set(server, () => [])
+    const useless = await page({ from: first.end! })
+    assert.deepEqual([useless.chunk, useless.end, paused.length], [[], undefined, 2])
+    fixture.clock.now += 10 * 24 * 3_600_000
     answers.set('two.test', whole)
     assert.deepEqual(bodies((await page({ from: first.end! })).chunk), ['1', '0'])
   })

@@ -93,7 +93,10 @@ export class Fetcher {
     return reply.outcome === 'answered' ? pdusIn(reply.json, 'events', request.limit) : null
   }
 
-  /** `GET /backfill/{roomId}`: these events and those before them, newest first as a rule. */
+  /**
+   * `GET /backfill/{roomId}`: these events and those before them, newest first as a rule. Nothing where the server says
+   * no or nonsense; null where it may answer another time.
+   */
   async backfill(
     server: ServerName,
     roomId: RoomId,
@@ -101,8 +104,14 @@ export class Fetcher {
     limit: number,
   ): Promise<JsonObject[] | null> {
     const query = eventIds.map((id) => `v=${encodeURIComponent(id)}&`).join('')
-    const answer = await this.#get(server, `backfill/${encodeURIComponent(roomId)}?${query}limit=${limit}`)
-    return pdusIn(answer, 'pdus', limit)
+    const uri = `/_matrix/federation/v1/backfill/${encodeURIComponent(roomId)}?${query}limit=${limit}`
+    const reply = await this.#client.request({ destination: server, method: 'GET', uri, timeoutMs: EVENT_TIMEOUT_MS })
+    if (reply.outcome === 'answered') return pdusIn(reply.json, 'pdus', limit) ?? []
+    const isFinal =
+      reply.outcome === 'malformed' ||
+      reply.outcome === 'too large' ||
+      (reply.outcome === 'refused' && reply.status < 500 && reply.status !== 429)
+    return isFinal ? [] : null
   }
 
   /** `GET /event_auth/{roomId}/{eventId}`: the whole auth chain. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import type { Event } from '#core/event/event.ts'
+import { type Event, stateMapKey } from '#core/event/event.ts'
+import type { RoomId } from '#core/ids.ts'
 import {
   ALICE,
   forged,
@@ -13,7 +14,7 @@ import {
   signHere,
   THERE,
 } from '#test/federation/harness/inbound-fixture.ts'
-import { RemoteRoom } from '#test/federation/harness/remote-room.ts'
+import { type RemoteDraft, RemoteRoom } from '#test/federation/harness/remote-room.ts'
 
 let fixture: InboundFixture
 before(async () => {
@@ -34,6 +35,11 @@ async function oldRoom(grow: (room: RemoteRoom) => void, version = '11') {
 }
 
 const jsonOf = (events: readonly Event[]) => events.map(({ json }) => json)
+const gapsOf = (roomId: RoomId) =>
+  fixture.rooms.store.read(async (tx) => {
+    const { nid, rankMax } = (await tx.rooms.byId(roomId))!
+    return (await tx.backwardExtremities.below(nid, rankMax, 9)).map(({ missing }) => missing)
+  })
 const idsOf = (events: readonly Event[]) => events.map(({ eventId }) => eventId)
 
 describe('history from elsewhere', () => {
@@ -46,9 +52,12 @@ describe('history from elsewhere', () => {
       }, version)
       const newest = history.slice(-12)
       const position = fixture.rooms.store.position()
-      assert.equal(await fixture.ingest.backfilled(room.roomId, THERE, jsonOf(newest).reverse()), newest.length)
+      assert.equal(
+        (await fixture.ingest.backfilled(room.roomId, THERE, jsonOf(newest).reverse())).placed,
+        newest.length,
+      )
       const rest = history.slice(0, -12)
-      assert.equal(await fixture.ingest.backfilled(room.roomId, THERE, jsonOf(rest)), rest.length)
+      assert.equal((await fixture.ingest.backfilled(room.roomId, THERE, jsonOf(rest))).placed, rest.length)
       assert.deepEqual(idsOf(await fixture.rooms.timeline(room.roomId)), idsOf([...history, join]))
       assert.equal(fixture.rooms.store.position(), position, 'nobody is told')
       const topic = history.find(({ type }) => type === 'm.room.topic') as Event
@@ -68,14 +77,14 @@ describe('history from elsewhere', () => {
   it('S5: is checked like all other events', async () => {
     const { room, history } = await oldRoom((room) => room.send({ body: 'x' }))
     const bad = forged(history.at(-1) as Event, { signatures: { [THERE]: { 'ed25519:a': 'AAAA' } } })
-    assert.equal(await fixture.ingest.backfilled(room.roomId, THERE, [bad.json]), 0)
-    assert.equal(await fixture.ingest.backfilled(room.roomId, THERE, [history.at(-1)!.json]), 1)
+    assert.equal((await fixture.ingest.backfilled(room.roomId, THERE, [bad.json])).placed, 0)
+    assert.equal((await fixture.ingest.backfilled(room.roomId, THERE, [history.at(-1)!.json])).placed, 1)
   })
 
   it('that fills no gap is not taken', async () => {
     const { room } = await oldRoom((room) => room.send({ body: 'x' }))
     const stray = room.event({ prevEvents: room.timeline.slice(0, 1) })
-    assert.equal(await fixture.ingest.backfilled(room.roomId, THERE, [stray.json]), 0)
+    assert.equal((await fixture.ingest.backfilled(room.roomId, THERE, [stray.json])).placed, 0)
   })
 
   it('S49: of rejected events alone still moves the gap', async () => {
@@ -84,10 +93,10 @@ describe('history from elsewhere', () => {
       for (let i = 0; i < 5; i++) room.add(room.event({ sender: outsider, content: { i } }))
     })
     const rejected = history.slice(-5)
-    assert.equal(await fixture.ingest.backfilled(room.roomId, THERE, jsonOf(rejected)), 5)
+    assert.equal((await fixture.ingest.backfilled(room.roomId, THERE, jsonOf(rejected))).placed, 5)
     assert.ok((await fixture.rooms.row(rejected[0]!.eventId)).rejected)
     const rest = history.slice(0, -5)
-    assert.equal(await fixture.ingest.backfilled(room.roomId, THERE, jsonOf(rest)), rest.length)
+    assert.equal((await fixture.ingest.backfilled(room.roomId, THERE, jsonOf(rest))).placed, rest.length)
     assert.equal((await fixture.rooms.timeline(room.roomId)).length, rest.length + 1)
   })
 
@@ -99,7 +108,7 @@ describe('history from elsewhere', () => {
     })
     const [rejoin, message] = history.slice(-2) as [Event, Event]
     assert.ok((await fixture.rooms.row(rejoin.eventId)).rejected, 'the leave that authorises it is not here')
-    assert.equal(await fixture.ingest.backfilled(room.roomId, THERE, jsonOf(history)), history.length)
+    assert.equal((await fixture.ingest.backfilled(room.roomId, THERE, jsonOf(history))).placed, history.length)
     for (const { eventId } of [rejoin, message]) assert.equal((await fixture.rooms.row(eventId)).rejected, false)
   })
 
@@ -114,8 +123,8 @@ describe('history from elsewhere', () => {
       room.tips = [...room.tips, between]
     })
     const [joined, , between, left, tip] = history.slice(-5) as [Event, Event, Event, Event, Event]
-    assert.equal(await fixture.ingest.backfilled(room.roomId, THERE, [between.json]), 1)
-    assert.equal(await fixture.ingest.backfilled(room.roomId, THERE, jsonOf([tip, left, joined])), 3)
+    assert.equal((await fixture.ingest.backfilled(room.roomId, THERE, [between.json])).placed, 1)
+    assert.equal((await fixture.ingest.backfilled(room.roomId, THERE, jsonOf([tip, left, joined]))).placed, 3)
     const given = idsOf(await fixture.rooms.timeline(room.roomId)).filter((id) => id !== between.eventId)
     assert.deepEqual(given.slice(0, 3), idsOf([joined, left, tip]))
   })
@@ -127,5 +136,72 @@ describe('history from elsewhere', () => {
     await fixture.push(redaction)
     await fixture.ingest.backfilled(room.roomId, THERE, [secret.json])
     assert.deepEqual((await fixture.rooms.row(secret.eventId)).event.content, {})
+  })
+})
+
+describe('history with an event that can not be taken', () => {
+  const unsigned = (event: Event) => forged(event, { signatures: { [THERE]: { 'ed25519:a': 'AAAA' } } })
+  const untouched = (event: Event) => event
+  const BAD: readonly [string, RemoteDraft, (event: Event) => Event][] = [
+    ['a forged signature', { content: { body: 'forged' } }, unsigned],
+    ['more than 65,536 bytes', { content: { body: 'x'.repeat(66_000) } }, untouched],
+    ['NUL in its state key', { type: 'org.example.state', stateKey: 'a\0b' }, untouched],
+  ]
+  for (const version of ['3', '4', '11', '12']) {
+    for (const [what, draft, spoil] of BAD) {
+      it(`for ${what}, goes on with what that cites, in version ${version}`, async () => {
+        const { room, join, history } = await oldRoom((room) => {
+          room.send({ body: 'older' })
+          const { type, stateKey } = room.add(room.event(draft))
+          // What nobody takes, nobody tells as state.
+          room.state.delete(stateMapKey(type, stateKey ?? ''))
+          room.put('m.room.topic', { topic: 'newer' })
+          room.send({ body: 'newer' })
+        }, version)
+        const [dropped, ...newer] = history.slice(-3) as [Event, Event, Event]
+        const older = history.slice(0, -3)
+        const answer = jsonOf([...newer, spoil(dropped), ...older])
+        const ingest = (through: boolean) => fixture.ingest.backfilled(room.roomId, THERE, answer, through)
+        assert.deepEqual(await ingest(false), { placed: newer.length, opened: 0, isBlocked: false })
+        assert.deepEqual(await ingest(false), { placed: 0, opened: 0, isBlocked: true })
+        assert.equal((await ingest(true)).placed, older.length)
+        assert.deepEqual(idsOf(await fixture.rooms.timeline(room.roomId)), idsOf([...older, ...newer, join]))
+        const gaps = await gapsOf(room.roomId)
+        assert.deepEqual(gaps, [dropped.eventId], 'it may still come in another form')
+      })
+    }
+  }
+
+  it('alone, leaves gaps behind it that are filled later', async () => {
+    const { room, history } = await oldRoom((room) => {
+      room.send({ body: 'older' })
+      for (let n = 0; n < 3; n += 1) room.send({ body: `forged ${n}` })
+    })
+    const dropped = history.slice(-3)
+    const older = history.slice(0, -3)
+    const answer = jsonOf(dropped.map(unsigned))
+    assert.deepEqual(await fixture.ingest.backfilled(room.roomId, THERE, answer, true), {
+      placed: 0,
+      opened: 1,
+      isBlocked: true,
+    })
+    assert.deepEqual((await gapsOf(room.roomId)).toSorted(), [dropped[2]!.eventId, older.at(-1)!.eventId].toSorted())
+    const { placed } = await fixture.ingest.backfilled(room.roomId, THERE, jsonOf(older))
+    assert.equal(placed, older.length)
+    // The event itself is taken when somebody gives it as it was signed.
+    const good = await fixture.ingest.backfilled(room.roomId, THERE, jsonOf(dropped))
+    assert.equal(good.placed, dropped.length)
+    assert.deepEqual(await gapsOf(room.roomId), [])
+  })
+
+  it('is not followed where its hash does not prove what it says', async () => {
+    const { room, history } = await oldRoom((room) => room.send({ body: 'x' }))
+    const elsewhere = room.event({ prevEvents: history.slice(0, 1) })
+    const lie = unsigned(forged(history.at(-1) as Event, { prev_events: [elsewhere.eventId] }))
+    assert.deepEqual(await fixture.ingest.backfilled(room.roomId, THERE, [lie.json, elsewhere.json], true), {
+      placed: 0,
+      opened: 0,
+      isBlocked: false,
+    })
   })
 })

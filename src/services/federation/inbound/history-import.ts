@@ -1,4 +1,5 @@
 import type { Event } from '#core/event/event.ts'
+import { provenCitations } from '#core/event/proven-citations.ts'
 import { requiredSignatures } from '#core/event/sign.ts'
 import { createEventIdOf, type EventId, type RoomId, type ServerName } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
@@ -16,6 +17,7 @@ import { inOrder } from '#services/rooms/pipeline/outlier-events.ts'
 import { LACKS_AUTH_EVENTS } from '#services/rooms/pipeline/received-events.ts'
 import { readAuthState } from '#services/rooms/pipeline/received-state.ts'
 import { stateBefore } from '#services/rooms/pipeline/state-before.ts'
+import { TimeSlice } from '#services/time/time-slice.ts'
 import type { Store } from '#store/store.ts'
 import type { Gap } from '#store/types/backward-extremities.ts'
 import type { History } from '#store/types/events.ts'
@@ -36,8 +38,24 @@ type Deps = {
 
 type Judged = History['events'][number]
 
-/** Events of one batch that have been judged but not written yet. */
-type Batch = Map<EventId, { readonly event: Event; readonly isRejected: boolean; readonly stateAfter: StateId }>
+/** What came of a batch of history. */
+export type Backfilled = {
+  /** Events that took a place. */
+  readonly placed: number
+  /** Gaps found behind dropped events. */
+  readonly opened: number
+  /** What comes before a gap is behind an event that can't be taken. */
+  readonly isBlocked: boolean
+}
+
+/** What is known of a batch while its events are judged, and what they may still cost. */
+type Batch = {
+  /** Those that have been judged but not written yet. */
+  readonly judged: Map<EventId, { readonly event: Event; readonly isRejected: boolean; readonly stateAfter: StateId }>
+  readonly past: DroppedEvents
+  readonly via: ServerName
+  readonly budget: GatherBudget
+}
 
 /** Puts events that lie before those that are here into the gaps of a room's timeline. */
 export class HistoryImport {
@@ -48,50 +66,77 @@ export class HistoryImport {
   }
 
   /**
-   * Checks events as any from elsewhere and gives those that fill a gap their place in the room's timeline.
-   *
-   * @returns how many took a place
+   * Checks events as any from elsewhere and gives those that fill a gap their place in the room's timeline. What can't be
+   * taken, as it is forged or malformed, ends the way back, unless `throughDropped` is set: then it goes on behind that,
+   * as far as the hashes of these events prove what comes before them.
    */
-  async backfilled(roomId: RoomId, via: ServerName, pdus: readonly JsonObject[]): Promise<number> {
-    const { store, reader } = this.#deps
+  async backfilled(
+    roomId: RoomId,
+    via: ServerName,
+    pdus: readonly JsonObject[],
+    throughDropped = false,
+  ): Promise<Backfilled> {
+    const { store } = this.#deps
     const row = await store.read((tx) => tx.rooms.byId(roomId))
     const room = row === null ? null : inboundRoom(row)
-    if (row === null || room === null) return 0
-    const pool = await this.#unplaced(await reader.events(pdus, room.rules, via, roomId), room)
+    if (row === null || room === null) return { placed: 0, opened: 0, isBlocked: false }
+    const { pool, dropped } = await this.#read(room, via, pdus)
+    const past = new DroppedEvents(throughDropped ? dropped : new Map())
     const gaps = await store.read((tx) => tx.backwardExtremities.below(room.nid, row.rankMax, GAPS_MAX))
     const budget = { states: STATES_MAX, authRequests: AUTH_REQUESTS_MAX, isHistory: true }
-    let count = 0
+    let placed = 0
     // What lies before several gaps comes below the lowest of them.
     for (const gap of gaps.toSorted((a, b) => a.rank - b.rank)) {
-      const part = takeAncestors(gap, pool)
-      if (part.size > 0) count += await this.#fill(room, gap, part, via, budget)
+      const part = takeAncestors(gap, pool, past)
+      if (part.size > 0) placed += await this.#fill(room, gap, part, { judged: new Map(), past, via, budget })
     }
-    this.#deps.counters.backfilled += count
-    return count
+    this.#deps.counters.backfilled += placed
+    const opened = await this.#openBehind(room, past)
+    return { placed, opened, isBlocked: gaps.some(({ missing }) => dropped.has(missing)) }
   }
 
-  async #unplaced(events: ReadonlyMap<EventId, Event>, room: InboundRoom): Promise<Map<EventId, Event>> {
-    const known = await this.#deps.store.read((tx) => tx.events.known([...events.keys()]))
-    return new Map(
-      [...events].filter(([eventId]) => {
-        const row = known.get(eventId)
-        return row === undefined || (row.isOutlier && row.roomNid === room.nid)
-      }),
-    )
+  /** The events that have no place yet, and what comes before those that can't be taken. */
+  async #read(room: InboundRoom, via: ServerName, pdus: readonly JsonObject[]) {
+    const pool = new Map<EventId, Event>()
+    const dropped = new Map<EventId, readonly EventId[]>()
+    const timeSlice = new TimeSlice()
+    for (const [index, read] of (await this.#deps.reader.read(pdus, room.rules, via)).entries()) {
+      await timeSlice.yieldIfDue()
+      if (read.ok) {
+        if (read.event.roomId === room.roomId) pool.set(read.event.eventId, read.event)
+        continue
+      }
+      const proven = provenCitations(pdus[index]!, room.rules)
+      if (proven !== null) dropped.set(proven.eventId, proven.prevEvents)
+    }
+    for (const eventId of pool.keys()) dropped.delete(eventId)
+    const known = await this.#deps.store.read((tx) => tx.events.known([...pool.keys()]))
+    for (const [eventId, row] of known) if (!row.isOutlier || row.roomNid !== room.nid) pool.delete(eventId)
+    return { pool, dropped }
   }
 
-  async #fill(
-    room: InboundRoom,
-    gap: Gap,
-    part: ReadonlyMap<EventId, Event>,
-    via: ServerName,
-    budget: GatherBudget,
-  ): Promise<number> {
+  /** What comes before dropped events and isn't here is missing in their place. */
+  #openBehind(room: InboundRoom, past: DroppedEvents): Promise<number> {
+    if (past.met.size === 0) return Promise.resolve(0)
+    return this.#deps.store.write(async (tx) => {
+      let opened = 0
+      for (const eventId of past.met) {
+        const ids = past.behind([eventId])
+        const known = await tx.events.known(ids)
+        const missing = ids.filter((id) => known.get(id)?.isOutlier ?? true)
+        opened += await tx.backwardExtremities.openBehind(room.nid, eventId, missing)
+      }
+      return opened
+    })
+  }
+
+  async #fill(room: InboundRoom, gap: Gap, part: ReadonlyMap<EventId, Event>, batch: Batch): Promise<number> {
     const judged: Judged[] = []
-    const batch: Batch = new Map()
+    const { past } = batch
     // What lies between an event and those that authorise it may have its place already.
-    for (const event of inOrder(part, ({ prevEvents, authEvents }) => [...prevEvents, ...authEvents])) {
-      const found = await this.#judge(room, event, batch, via, budget)
+    const cites = ({ prevEvents, authEvents }: Event) => [...past.behind(prevEvents), ...authEvents]
+    for (const event of inOrder(part, cites)) {
+      const found = await this.#judge(room, event, batch)
       if (found !== null) judged.push(found)
     }
     if (judged.length === 0) return 0
@@ -109,17 +154,11 @@ export class HistoryImport {
   }
 
   /** null where the event can't be judged; else it is noted in the batch. */
-  async #judge(
-    room: InboundRoom,
-    event: Event,
-    batch: Batch,
-    via: ServerName,
-    budget: GatherBudget,
-  ): Promise<Judged | null> {
+  async #judge(room: InboundRoom, event: Event, batch: Batch): Promise<Judged | null> {
     const { store } = this.#deps
-    const auth = await this.#auth(room, event, batch, via, budget)
+    const auth = await this.#auth(room, event, batch)
     if (auth === null) return null
-    const before = await this.#stateBefore(room, event, batch, via, budget)
+    const before = await this.#stateBefore(room, event, batch)
     if (before === null) return null
     const lookup = await store.read((tx) => readAuthState(tx, before, event))
     let verdict = checkAuthEvents(event, {
@@ -128,24 +167,25 @@ export class HistoryImport {
     })
     if (verdict.outcome === 'accept' && event.type !== 'm.room.create') verdict = checkState(event, lookup, lookup)
     if (verdict.outcome === 'reject') {
-      batch.set(event.eventId, { event, isRejected: true, stateAfter: before })
+      batch.judged.set(event.eventId, { event, isRejected: true, stateAfter: before })
       return { event, verdict: 'rejected', reason: `${verdict.rule}: ${verdict.reason}`, stateBefore: before }
     }
     const stateAfter = await this.#stateAfter(room, event, before)
-    batch.set(event.eventId, { event, isRejected: false, stateAfter })
+    batch.judged.set(event.eventId, { event, isRejected: false, stateAfter })
     const target = await store.read((tx) => redactionTarget(tx, event))
     return { event, verdict: 'accepted', stateBefore: before, ...effectOf(event, target, lookup) }
   }
 
-  async #auth(room: InboundRoom, event: Event, batch: Batch, via: ServerName, budget: GatherBudget) {
+  async #auth(room: InboundRoom, event: Event, batch: Batch) {
+    const { judged, via, budget } = batch
     const wanted = [...event.authEvents]
     const isCreate = event.type === 'm.room.create'
     if (room.rules.roomIdIsCreateHash && !isCreate) wanted.push(createEventIdOf(room.roomId))
-    let known = await this.#known(wanted, batch)
+    let known = await this.#known(wanted, judged)
     const missing = wanted.filter((id) => !known.has(id))
     if (missing.length > 0) {
       if (!(await this.#deps.gatherer.authEvents(room, event, missing, [via], budget))) return null
-      known = await this.#known(wanted, batch)
+      known = await this.#known(wanted, judged)
       if (!wanted.every((id) => known.has(id))) return null
     }
     const create = [...known.values()].find((one) => one.event.type === 'm.room.create' && !one.isRejected)
@@ -157,7 +197,7 @@ export class HistoryImport {
   }
 
   /** Events whose verdict is settled: of the batch, or stored and not rejected only for lack of others. */
-  async #known(ids: readonly EventId[], batch: Batch) {
+  async #known(ids: readonly EventId[], batch: Batch['judged']) {
     const elsewhere = ids.filter((id) => !batch.has(id))
     return this.#deps.store.read(async (tx) => {
       const known = new Map<EventId, { readonly event: Event; readonly isRejected: boolean }>()
@@ -173,24 +213,21 @@ export class HistoryImport {
     })
   }
 
-  async #stateBefore(
-    room: InboundRoom,
-    event: Event,
-    batch: Batch,
-    via: ServerName,
-    budget: GatherBudget,
-  ): Promise<StateId | null> {
+  async #stateBefore(room: InboundRoom, event: Event, { judged, past, via, budget }: Batch): Promise<StateId | null> {
     const { store, states: remote } = this.#deps
     if (event.prevEvents.length === 0) return 0 as StateId
-    const elsewhere = event.prevEvents.filter((id) => !batch.has(id))
+    // A dropped event changes nothing: the state after it is the one before it.
+    const behind = past.behind(event.prevEvents)
+    const prev = behind.length === 0 ? event.prevEvents : behind
+    const elsewhere = prev.filter((id) => !judged.has(id))
     const rows = await store.read((tx) => tx.events.byIds(elsewhere))
     const whole = await this.#wholeBefore(room)
     const placed = rows.filter(
       (row) => row.rank !== null && row.roomNid === room.nid && (row.position === null || row.position < whole),
     )
     const states = placed.map((row) => row.stateAfter)
-    for (const id of event.prevEvents) {
-      const after = batch.get(id)?.stateAfter
+    for (const id of prev) {
+      const after = judged.get(id)?.stateAfter
       if (after !== undefined) states.push(after)
     }
     if (placed.length < elsewhere.length) {
@@ -226,15 +263,39 @@ export class HistoryImport {
 }
 
 /** Takes the events out of the pool that lie before a gap. */
-function takeAncestors(gap: Gap, pool: Map<EventId, Event>): Map<EventId, Event> {
+function takeAncestors(gap: Gap, pool: Map<EventId, Event>, past: DroppedEvents): Map<EventId, Event> {
   const part = new Map<EventId, Event>()
-  const pending = [gap.missing]
+  const pending = past.behind([gap.missing])
   for (let id = pending.pop(); id !== undefined; id = pending.pop()) {
     const event = pool.get(id)
     if (event === undefined) continue
     pool.delete(id)
     part.set(id, event)
-    pending.push(...event.prevEvents)
+    pending.push(...past.behind(event.prevEvents))
   }
   return part
+}
+
+/** Events that can't be taken, as far as their hashes prove what comes before them. */
+class DroppedEvents {
+  readonly #previous: ReadonlyMap<EventId, readonly EventId[]>
+  /** Those that lay on the way. */
+  readonly met = new Set<EventId>()
+
+  constructor(previous: ReadonlyMap<EventId, readonly EventId[]>) {
+    this.#previous = previous
+  }
+
+  /** These events, with what comes before them in the place of dropped ones. */
+  behind(eventIds: readonly EventId[]): EventId[] {
+    const seen = new Set(eventIds)
+    const found: EventId[] = []
+    for (const id of seen) {
+      const previous = this.#previous.get(id)
+      if (previous === undefined) found.push(id)
+      else this.met.add(id)
+      for (const other of previous ?? []) seen.add(other)
+    }
+    return found
+  }
 }

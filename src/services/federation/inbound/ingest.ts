@@ -5,7 +5,7 @@ import { type JsonObject, member } from '#core/json/value.ts'
 import { AuthChains } from '#services/federation/inbound/auth-chains.ts'
 import type { Fetcher } from '#services/federation/inbound/fetcher.ts'
 import { Gatherer } from '#services/federation/inbound/gatherer.ts'
-import { HistoryImport } from '#services/federation/inbound/history-import.ts'
+import { type Backfilled, HistoryImport } from '#services/federation/inbound/history-import.ts'
 import { type InboundCounters, newInboundCounters } from '#services/federation/inbound/inbound-counters.ts'
 import { inboundRoom } from '#services/federation/inbound/inbound-room.ts'
 import { KeyWaits } from '#services/federation/inbound/key-waits.ts'
@@ -132,11 +132,16 @@ export class Ingest {
     return { event, judgement }
   }
 
-  /** Puts history into the gaps of a room's timeline; returns how many events took a place. */
-  async backfilled(roomId: RoomId, via: ServerName, pdus: readonly JsonObject[]): Promise<number> {
-    const count = await this.#history.backfilled(roomId, via, pdus)
-    if (count > 0) this.#staged.arrived(roomId)
-    return count
+  /** Puts history into the gaps of a room's timeline: see `HistoryImport.backfilled`. */
+  async backfilled(
+    roomId: RoomId,
+    via: ServerName,
+    pdus: readonly JsonObject[],
+    throughDropped = false,
+  ): Promise<Backfilled> {
+    const done = await this.#history.backfilled(roomId, via, pdus, throughDropped)
+    if (done.placed > 0) this.#staged.arrived(roomId)
+    return done
   }
 
   /** Goes on with what an earlier run left. */

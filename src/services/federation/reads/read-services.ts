@@ -15,6 +15,7 @@ import { SpaceReads } from '#services/federation/spaces/space-reads.ts'
 import type { BackOff } from '#services/federation/transport/back-off.ts'
 import type { FederationClient } from '#services/federation/transport/federation-client.ts'
 import type { Profiles } from '#services/profiles/profiles.ts'
+import type { Timers } from '#services/time/timers.ts'
 import type { Timeline } from '#services/timeline/timeline.ts'
 import type { Store } from '#store/store.ts'
 
@@ -43,6 +44,7 @@ type Deps = {
   readonly profiles: Profiles
   readonly timeline: Timeline
   readonly clock: () => number
+  readonly timers: Timers
   /** Whether other servers are told what users call their devices. */
   readonly tellsDeviceNames: boolean
 }
