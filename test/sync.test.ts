@@ -275,3 +275,31 @@ class Outside {
     return event
   }
 }
+
+test('account data from before a room was joined comes with the room; what has not changed comes once', async () => {
+  await using hearth = await startHearth()
+  const [alice, bob] = [await hearth.user('alice'), await hearth.user('bob')]
+  const ask = async (path: string, body?: object, user = alice) =>
+    (
+      await hearth.request(body === undefined ? 'GET' : path.startsWith('/user') ? 'PUT' : 'POST', path, {
+        token: user.token,
+        ...(body && { body }),
+      })
+    ).body
+  const { room_id: roomId } = await ask('/createRoom', { preset: 'public_chat' }, bob)
+  const mine = `/user/${encodeURIComponent(alice.userId)}`
+  await ask(`${mine}/rooms/${encodeURIComponent(roomId)}/account_data/early`, { n: 1 })
+  await ask(`${mine}/account_data/m.ignored_user_list`, { ignored_users: { [bob.userId]: {} } })
+  const first = await ask('/sync')
+  assert.ok(first.account_data.events.some(({ type }: Event) => type === 'm.ignored_user_list'))
+  await ask(`/join/${encodeURIComponent(roomId)}`, {})
+  await hearth.request('PUT', `/rooms/${roomId}/send/m.x/1`, { token: bob.token, body: {} })
+  const second = await ask(`/sync?since=${first.next_batch}`)
+  const joined = second.rooms.join[roomId]
+  assert.deepEqual(joined.account_data.events, [{ type: 'early', content: { n: 1 } }])
+  assert.ok(!joined.timeline.events.some(({ type }: Event) => type === 'm.x'), 'an ignored user stays ignored')
+  assert.deepEqual(second.account_data.events, [])
+  await ask(`${mine}/rooms/${encodeURIComponent(roomId)}/account_data/late`, { n: 2 })
+  const third = await ask(`/sync?since=${second.next_batch}`)
+  assert.deepEqual(third.rooms.join[roomId].account_data.events, [{ type: 'late', content: { n: 2 } }])
+})

@@ -79,16 +79,17 @@ export function endpointServer(
         ip: '127.0.0.1',
         userAgent: null,
       })
-      return answered(answer)
+      return await answered(answer)
     } catch (error) {
       if (!(error instanceof MatrixError)) onDefect(error)
-      return answered(errorAnswer(error instanceof MatrixError ? error : new MatrixError('M_UNKNOWN', 'Defect')))
+      return await answered(errorAnswer(error instanceof MatrixError ? error : new MatrixError('M_UNKNOWN', 'Defect')))
     }
   }
 }
 
-function answered({ status, body }: Answer): WireReply {
-  return { outcome: 'answered', status, retryAfterMs: null, body: Buffer.from(body) }
+async function answered({ status, body }: Answer): Promise<WireReply> {
+  const text = typeof body === 'string' ? body : (await Array.fromAsync(body)).join('')
+  return { outcome: 'answered', status, retryAfterMs: null, body: Buffer.from(text) }
 }
 
 function pathParameters(pattern: string, path: string): Record<string, string> {

@@ -37,6 +37,7 @@ forEachDatabase('account data', (test) => {
     assert.deepEqual(await store.read((tx) => tx.accountData.changesFor(alice, first, second)), [roomData])
     assert.deepEqual(await store.read((tx) => tx.accountData.changesFor(alice, second, third)), [newest])
     assert.deepEqual(await store.read((tx) => tx.accountData.changesFor(alice, third, third + 9)), [])
+    assert.deepEqual(await store.read((tx) => tx.accountData.ofRoom(alice, ROOM)), [roomData])
   })
 
   test('deleting everything of one user leaves the other alone', async (open) => {

@@ -53,6 +53,16 @@ forEachDatabase('key backups', (test) => {
       assert.deepEqual(await names({ roomId: ROOM }), [`${ROOM} a`, `${ROOM} b`])
       assert.deepEqual(await tx.keyBackups.keys(alice, version, { roomId: ROOM, sessionId: 'b' }), [key(ROOM, 'b', 7)])
       assert.deepEqual(await tx.keyBackups.keys(alice, version + 1, {}), [])
+      const after = async (from: BackedUpKey | null, roomId?: RoomId, limit = 9) =>
+        (await tx.keyBackups.page(alice, version, { roomId, after: from, limit })).map((found) => {
+          return `${found.roomId} ${found.sessionId}`
+        })
+      assert.deepEqual(await after(null), [`${OTHER} a`, `${ROOM} a`, `${ROOM} b`])
+      assert.deepEqual(await after(null, undefined, 2), [`${OTHER} a`, `${ROOM} a`])
+      assert.deepEqual(await after(key(ROOM, 'a')), [`${ROOM} b`])
+      assert.deepEqual(await after(key(ROOM, 'b')), [])
+      assert.deepEqual(await after(null, OTHER), [`${OTHER} a`])
+      assert.deepEqual(await after(key(ROOM, 'a'), ROOM), [`${ROOM} b`])
       const wanted = [key(OTHER, 'b'), key(OTHER, 'a'), key(ROOM, 'b')]
       assert.deepEqual(await tx.keyBackups.keysOf(alice, version, wanted), [key(OTHER, 'a'), key(ROOM, 'b', 7)])
     })

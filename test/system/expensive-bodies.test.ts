@@ -12,7 +12,7 @@ import { it } from 'node:test'
 import type { Endpoint } from '#kit/endpoint.ts'
 import { readEndpoints } from '#test/harness/operations.ts'
 import { Api } from '#test/system/harness/api.ts'
-import { expensiveBodies, type Setting } from '#test/system/harness/expensive-bodies.ts'
+import { expensiveBodies, type Setting, sessions } from '#test/system/harness/expensive-bodies.ts'
 import { Hearth } from '#test/system/harness/hearth.ts'
 import type { Slices } from '../../bench/federation/slices.ts'
 
@@ -54,6 +54,68 @@ it('no body that an endpoint accepts holds the event loop for long', { timeout: 
   const long = rows.filter(({ ms }) => ms > TURN_MS_MAX)
   assert.deepEqual(long, [], `turns of more than ${TURN_MS_MAX} ms`)
 })
+
+it('no answer holds the event loop for long, however much its user stores', { timeout: 600_000 }, async (test) => {
+  const socket = join(import.meta.dirname, `../../answers-${process.pid}.sock`)
+  await using hearth = await Hearth.start({
+    nodeArguments: ['--import', SLICES],
+    environment: { SLICES_SOCKET: socket },
+  })
+  const { api, version } = await settingOn(hearth.url, 'alice')
+  await storeMuch(api, version)
+  const e = encodeURIComponent
+  const keys = `/_matrix/client/v3/room_keys/keys?version=${version}`
+  const rows: { readonly path: string; readonly kib: number; readonly ms: number }[] = []
+  const paths = ['/_matrix/client/v3/sync', keys, keys.replace('?', `/${e('!r1:x')}?`), '/_matrix/client/v3/pushrules/']
+  for (const path of paths) {
+    let best = { ms: Number.POSITIVE_INFINITY, kib: 0 }
+    for (let n = 0; n < TRIES; n++) {
+      await longestTurn(socket)
+      const text = await textOf(api, path)
+      const { cpuMs } = await longestTurn(socket)
+      if (cpuMs < best.ms) best = { ms: cpuMs, kib: Math.round(Buffer.byteLength(text) / 1024) }
+    }
+    rows.push({ path, ...best })
+  }
+  for (const { path, kib, ms } of rows) test.diagnostic(`${ms.toFixed(1).padStart(6)} ms  ${kib} KiB  ${path}`)
+  assert.ok(rows.some(({ kib }) => kib > 20_000))
+  assert.deepEqual(
+    rows.filter(({ ms }) => ms > TURN_MS_MAX),
+    [],
+  )
+})
+
+/** Account data up to its limit, 30 MB of backed-up keys, and many push rules. */
+async function storeMuch(api: Api, version: string): Promise<void> {
+  const e = encodeURIComponent
+  for (let n = 0; n < 9; n++) {
+    const body = Object.fromEntries(Array.from({ length: 15_000 }, (_, i) => [`key ${n} ${i}`, `${i}`.repeat(8)]))
+    await api.ok('PUT', `/_matrix/client/v3/user/${e(api.userId)}/account_data/type${n}`, { body })
+    for (let part = 0; part < 20; part++) {
+      const body = JSON.stringify({ pad: 'x'.repeat(20_000) })
+      await api.ok('PUT', `/_matrix/client/v3/user/${e(api.userId)}/rooms/${e(`!r${n}:x`)}/account_data/t${part}`, {
+        raw: body,
+      })
+    }
+  }
+  for (let n = 0; n < 3; n++) {
+    const body = { rooms: { [`!r${n}:x`]: { sessions: sessions(10_000, n) } } }
+    await api.ok('PUT', `/_matrix/client/v3/room_keys/keys?version=${version}`, { body })
+  }
+  for (let n = 0; n < 500; n++) {
+    await api.ok('PUT', `/_matrix/client/v3/pushrules/global/content/rule${n}`, {
+      body: { actions: [], pattern: `word ${n}` },
+    })
+  }
+}
+
+async function textOf({ url, token }: Api, path: string): Promise<string> {
+  const response = await fetch(url + path, { headers: { authorization: `Bearer ${token}` } })
+  assert.equal(response.status, 200)
+  const text = await response.text()
+  assert.doesNotThrow(() => JSON.parse(text))
+  return text
+}
 
 const takesBody = (endpoint: Endpoint) => endpoint.body !== null && endpoint.bodyFormat === 'json'
 

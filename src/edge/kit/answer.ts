@@ -1,4 +1,5 @@
-import { jsonText } from '#core/json/text.ts'
+import { isShortJson, jsonPieces, jsonText } from '#core/json/text.ts'
+import { TimeSlice } from '#services/time/time-slice.ts'
 
 /**
  * Answers other than "200 with this JSON". An endpoint returns a plain object for the usual case, and one of these
@@ -7,9 +8,10 @@ import { jsonText } from '#core/json/text.ts'
 export class Answer {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
-  readonly body: string
+  /** Whole, or piece by piece as the client takes them: then nothing can turn it into an error any more. */
+  readonly body: string | AsyncIterable<string>
 
-  constructor(status: number, headers: Readonly<Record<string, string>>, body: string) {
+  constructor(status: number, headers: Readonly<Record<string, string>>, body: string | AsyncIterable<string>) {
     this.status = status
     this.headers = headers
     this.body = body
@@ -22,6 +24,24 @@ const PAGE_POLICY =
 /** JSON with a status of its own, such as the 401 of user-interactive authentication. */
 export function json(status: number, body: object): Answer {
   return new Answer(status, { 'content-type': 'application/json' }, jsonText(body))
+}
+
+/** 200 with JSON that is made while it is sent. */
+export function jsonInPieces(pieces: AsyncIterable<string>): Answer {
+  return new Answer(200, { 'content-type': 'application/json' }, pieces)
+}
+
+/** The usual answer. A long one is written in pieces, between which others have their turn. */
+export function jsonAnswer(body: object): Answer {
+  return isShortJson(body) ? json(200, body) : jsonInPieces(slowly(jsonPieces(body)))
+}
+
+async function* slowly(pieces: Iterable<string>): AsyncGenerator<string, void, undefined> {
+  const timeSlice = new TimeSlice()
+  for (const piece of pieces) {
+    yield piece
+    await timeSlice.yieldIfDue()
+  }
 }
 
 /**

@@ -1,6 +1,7 @@
 /** HTTP around the endpoints: routing, limits, CORS, errors, and the orderly end. Fastify carries it. */
 import type { Server } from 'node:http'
 import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
+import { Readable } from 'node:stream'
 import { setImmediate as nextRound, setTimeout as sleep } from 'node:timers/promises'
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
 import type { Logger } from 'pino'
@@ -263,7 +264,11 @@ export class HttpServer {
     // The stop answered in the handler's place, or the client is gone.
     if (reply.sent) return reply
     if (this.#inFlight.stopping) reply.header('connection', 'close')
-    reply.code(answer.status).headers(answer.headers).send(answer.body)
+    const { status, headers, body } = answer
+    reply
+      .code(status)
+      .headers(headers)
+      .send(typeof body === 'string' ? body : Readable.from(body))
     discardBody(reply.request.raw)
     return reply
   }

@@ -1,7 +1,6 @@
 /** One request through one endpoint: who, how often, what, then the handler. */
 
-import { jsonText } from '#core/json/text.ts'
-import { Answer } from '#kit/answer.ts'
+import { Answer, jsonAnswer } from '#kit/answer.ts'
 import { accessToken, authenticateRequest } from '#kit/authentication.ts'
 import type { Authenticate, AuthenticateServer, Origin } from '#kit/caller.ts'
 import { CALLER_POLLS_MAX, CALLER_RUNNING_MAX, type CallerTurns, clientGone } from '#kit/caller-turns.ts'
@@ -123,8 +122,7 @@ function headersOf({ headers }: Endpoint, request: RawRequest): AnyInput['header
 }
 
 function asAnswer(answer: object): Answer {
-  return answer instanceof Answer ? answer : new Answer(200, JSON_HEADERS, jsonText(answer))
+  return answer instanceof Answer ? answer : jsonAnswer(answer)
 }
 
 const NO_BODY = new Uint8Array(0)
-const JSON_HEADERS = Object.freeze({ 'content-type': 'application/json' })

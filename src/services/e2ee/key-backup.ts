@@ -1,3 +1,4 @@
+import type { RoomId } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
 import { invalidParam, MatrixError, notFound, tooLarge } from '#core/matrix-error.ts'
 import { TimeSlice } from '#services/time/time-slice.ts'
@@ -12,6 +13,9 @@ const DATA_BYTES_MAX = 65_536
 
 /** Keys in one request; clients send some hundreds at a time. */
 export const BACKED_UP_KEYS_MAX = 10_000
+
+/** Keys that are read at once. */
+const PAGE_KEYS = 100
 
 /** A backup as clients see it, without its keys. */
 export type BackupVersion = {
@@ -92,6 +96,31 @@ export class KeyBackup {
       }
       return stateOf(await existing(tx.keyBackups, user, version))
     })
+  }
+
+  /**
+   * The keys of a backup, or of a room in it, by room and session id: some at a time, since all together may be more
+   * than fits into memory.
+   *
+   * @throws MatrixError M_NOT_FOUND for an unknown version, at once
+   */
+  async pages(user: UserNid, version: string, roomId?: RoomId): Promise<AsyncIterable<readonly BackedUpKey[]>> {
+    const backup = await this.#store.read((tx) => existing(tx.keyBackups, user, version))
+    return this.#pages(user, backup.version, roomId)
+  }
+
+  async *#pages(user: UserNid, version: number, roomId?: RoomId): AsyncGenerator<readonly BackedUpKey[]> {
+    const timeSlice = new TimeSlice()
+    for (let after: BackedUpKey | null = null; ; ) {
+      const from: BackedUpKey | null = after
+      const page: readonly BackedUpKey[] = await this.#store.read((tx) =>
+        tx.keyBackups.page(user, version, { roomId, after: from, limit: PAGE_KEYS }),
+      )
+      yield page
+      after = page.at(-1) ?? null
+      if (page.length < PAGE_KEYS) return
+      await timeSlice.yieldIfDue()
+    }
   }
 
   /** The keys of a backup. @throws MatrixError M_NOT_FOUND for an unknown version */

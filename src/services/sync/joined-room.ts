@@ -54,7 +54,7 @@ export async function joinedRoom(answer: SyncAnswer, room: RoomView): Promise<Jo
   await timeSlice.yieldIfDue()
   const allEphemeral = await ephemeralOf(answer, room)
   const ephemeral = allEphemeral.filter((event) => passes(filter.room.ephemeral, room.roomId, event))
-  const accountData = accountDataOf(answer, room, filter.room.accountData)
+  const accountData = await accountDataOf(answer, room, filter.room.accountData)
   const isSilent = slice.rows.length === 0 && state.length === 0 && ephemeral.length === 0 && accountData.length === 0
   if (isSilent && !room.isNew && !request.fullState && !slice.limited && summary === null) {
     // What the filter leaves out, a redaction for example, may still have changed the unread counts.
@@ -104,7 +104,7 @@ export async function leftRoom(answer: SyncAnswer, room: RoomView, leave: EventR
   return {
     timeline: await timelineOf(answer, slice, room.isRejoin),
     ...(await stateOf(answer, state)),
-    account_data: { events: accountDataOf(answer, room, request.filter.room.accountData) },
+    account_data: { events: await accountDataOf(answer, room, request.filter.room.accountData) },
   }
 }
 
@@ -190,11 +190,13 @@ async function ephemeralOf(answer: SyncAnswer, room: RoomView): Promise<JsonObje
   return events
 }
 
-function accountDataOf(answer: SyncAnswer, room: RoomView, filter: Filter['room']['accountData']): JsonObject[] {
-  return answer
-    .roomAccountData(room)
-    .map(({ type, content }) => ({ type, content }))
-    .filter((event) => passes(filter, room.roomId, event))
+async function accountDataOf(
+  answer: SyncAnswer,
+  room: RoomView,
+  filter: Filter['room']['accountData'],
+): Promise<JsonObject[]> {
+  const rows = await answer.roomAccountData(room)
+  return rows.map(({ type, content }) => ({ type, content })).filter((event) => passes(filter, room.roomId, event))
 }
 
 function passes(filter: RoomEventFilter, roomId: RoomId, event: JsonObject): boolean {

@@ -34,7 +34,7 @@ export class SyncAnswer {
   readonly ignored: ReadonlySet<string>
   readonly #deps: Deps
   readonly #typingNews: ReadonlySet<RoomNid>
-  /** Per room; the global ones under null. */
+  /** What changed since the last answer, per room; global data under null. */
   readonly #accountData: ReadonlyMap<RoomId | null, AccountDataRow[]>
 
   private constructor(
@@ -43,6 +43,7 @@ export class SyncAnswer {
     to: number,
     memory: MemberMemory,
     accountData: readonly AccountDataRow[],
+    ignored: JsonObject | null,
     deps: Deps,
   ) {
     this.tx = tx
@@ -52,7 +53,7 @@ export class SyncAnswer {
     this.memory = memory
     this.#deps = deps
     this.#accountData = Map.groupBy(accountData, (row) => row.roomId)
-    this.ignored = ignoredUsers(globalContent(accountData, 'm.ignored_user_list'))
+    this.ignored = ignoredUsers(ignored)
     this.#typingNews = deps.typing.changedSince(deps.sequence.seenBy(request.since))
   }
 
@@ -61,8 +62,10 @@ export class SyncAnswer {
     // A token from before the database was restored from a backup: the client knows what this server has forgotten.
     if (request.since !== null && request.since.position > to)
       return SyncAnswer.begin(tx, { ...request, since: null }, memory, deps)
-    const accountData = await tx.accountData.all(request.viewer.userNid)
-    return new SyncAnswer(tx, request, to, memory, accountData, deps)
+    const { userNid } = request.viewer
+    const accountData = await tx.accountData.changesFor(userNid, request.since?.position ?? 0, to)
+    const ignored = await tx.accountData.get(userNid, null, 'm.ignored_user_list')
+    return new SyncAnswer(tx, request, to, memory, accountData, ignored, deps)
   }
 
   /** Events in the format and with the fields that the filter asks for. */
@@ -90,7 +93,7 @@ export class SyncAnswer {
   /** Global account data that the client hasn't got; push rules as clients see them, from the first sync on. */
   accountData(): { type: string; content: JsonObject }[] {
     const isInitial = this.request.since === null
-    const events = this.#news(null, isInitial).map(({ type, content }) => ({
+    const events = (this.#accountData.get(null) ?? []).map(({ type, content }) => ({
       type,
       content: type === PUSH_RULES_TYPE ? clientPushRules(this.request.viewer.userId, content) : content,
     }))
@@ -100,18 +103,15 @@ export class SyncAnswer {
     return events
   }
 
-  roomAccountData(room: RoomView): AccountDataRow[] {
-    return this.#news(room.roomId, room.isNew)
+  /** What changed; all that there is where the room is new to the client. */
+  async roomAccountData(room: RoomView): Promise<readonly AccountDataRow[]> {
+    if (room.isNew && this.from > 0) return this.tx.accountData.ofRoom(this.request.viewer.userNid, room.roomId)
+    return this.#accountData.get(room.roomId) ?? []
   }
 
   /** Rooms whose account data changed. */
   roomsWithAccountData(): RoomId[] {
-    return [...this.#accountData.keys()].filter((id) => id !== null).filter((id) => this.#news(id, false).length > 0)
-  }
-
-  #news(roomId: RoomId | null, all: boolean): AccountDataRow[] {
-    const rows = this.#accountData.get(roomId) ?? []
-    return all ? rows : rows.filter((row) => row.position > this.from)
+    return [...this.#accountData.keys()].filter((id) => id !== null)
   }
 
   roomsWithTyping(): ReadonlySet<RoomNid> {
@@ -168,8 +168,4 @@ function total({ main, threads }: UnreadCounts): Count {
 
 function countsJson({ notifications, highlights }: Count): JsonObject {
   return { notification_count: notifications, highlight_count: highlights }
-}
-
-function globalContent(accountData: readonly AccountDataRow[], type: string): JsonObject | null {
-  return accountData.find((row) => row.roomId === null && row.type === type)?.content ?? null
 }

@@ -4,9 +4,20 @@ import { logStore } from '#store/sql/log.ts'
 import { perConnection } from '#store/sql/per-connection.ts'
 import type { Sql } from '#store/sql/sql.ts'
 import { storageUse } from '#store/sql/storage-use.ts'
+import { isSliceOver, nextSlice } from '#store/time-slices.ts'
 import type { AccountDataRow, AccountDataStore } from '#store/types/account-data.ts'
 
 type Row = { room_id: string; type: string; content: string; position: number }
+
+/** Each row may be as long as a request. */
+async function read(rows: readonly Row[]): Promise<AccountDataRow[]> {
+  const read: AccountDataRow[] = []
+  for (const row of rows) {
+    if (isSliceOver()) await nextSlice()
+    read.push(accountData(row))
+  }
+  return read
+}
 
 function accountData(row: Row): AccountDataRow {
   return {
@@ -37,6 +48,14 @@ export function accountDataStore(sql: Sql): AccountDataStore {
       .where('position', '<=', p.to)
       .orderBy('position'),
   )
+  const ofRoom = sql.prepare((db, p: { user: number; roomId: string }) =>
+    db
+      .selectFrom('account_data')
+      .select(['room_id', 'type', 'content', 'position'])
+      .where('user_nid', '=', p.user)
+      .where('room_id', '=', p.roomId)
+      .orderBy('position'),
+  )
 
   return {
     async get(user, roomId, type) {
@@ -45,11 +64,15 @@ export function accountDataStore(sql: Sql): AccountDataStore {
     },
 
     async all(user) {
-      return (await between.all({ user, from: 0, to: Number.MAX_SAFE_INTEGER })).map(accountData)
+      return read(await between.all({ user, from: 0, to: Number.MAX_SAFE_INTEGER }))
+    },
+
+    async ofRoom(user, roomId) {
+      return read(await ofRoom.all({ user, roomId }))
     },
 
     async changesFor(user, from, to) {
-      return (await between.all({ user, from, to })).map(accountData)
+      return read(await between.all({ user, from, to }))
     },
 
     async put(user, roomId, type, content) {

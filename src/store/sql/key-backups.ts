@@ -36,6 +36,9 @@ const PUT_KEY = insertInto(
      forwarded_count = excluded.forwarded_count, session_data = excluded.session_data`,
 )
 
+/** After every room id. */
+const LAST_ROOM = '\u{10ffff}'
+
 const COLUMNS = ['version', 'algorithm', 'auth_data', 'etag', 'key_count'] as const
 
 export function keyBackupStore(sql: Sql): KeyBackupStore {
@@ -67,6 +70,20 @@ export function keyBackupStore(sql: Sql): KeyBackupStore {
       .where('session_id', 'in', sql.texts(p.sessionIds)),
   )
 
+  // Session ids aren't empty, so that '' comes before all of a room.
+  const page = sql.prepare((db, p: Version & { from: string; session: string; to: string; limit: number }) =>
+    db
+      .selectFrom('key_backup_keys')
+      .selectAll()
+      .where('user_nid', '=', p.user)
+      .where('version', '=', p.version)
+      .where(({ eb, refTuple, tuple }) => eb(refTuple('room_id', 'session_id'), '>', tuple(p.from, p.session)))
+      .where('room_id', '<=', p.to)
+      .orderBy('room_id')
+      .orderBy('session_id')
+      .limit(p.limit),
+  )
+
   async function get(user: number, version: number): Promise<KeyBackupRow | null> {
     const row = await byVersion.get({ user, version })
     return row === undefined ? null : backup(row)
@@ -89,6 +106,12 @@ export function keyBackupStore(sql: Sql): KeyBackupStore {
       if (roomId !== undefined) query = query.where('room_id', '=', roomId)
       if (sessionId !== undefined) query = query.where('session_id', '=', sessionId)
       return (await query.orderBy('room_id').orderBy('session_id').execute()).map(backedUpKey)
+    },
+
+    async page(user, version, { roomId, after, limit }) {
+      const [from, session] = after === null ? [roomId ?? '', ''] : [after.roomId, after.sessionId]
+      const rows = await page.all({ user, version, from, session, to: roomId ?? LAST_ROOM, limit })
+      return rows.map(backedUpKey)
     },
 
     async keysOf(user, version, sessions) {

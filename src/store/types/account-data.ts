@@ -14,6 +14,8 @@ export interface AccountDataReader {
   get(user: UserNid, roomId: RoomId | null, type: string): Promise<JsonObject | null>
   /** Everything of the user, in order of position. */
   all(user: UserNid): Promise<AccountDataRow[]>
+  /** Everything of the user on one room, in order of position. */
+  ofRoom(user: UserNid, roomId: RoomId): Promise<AccountDataRow[]>
   /** What changed at `from < position ≤ to`, in order of position. */
   changesFor(user: UserNid, from: number, to: number): Promise<AccountDataRow[]>
 }

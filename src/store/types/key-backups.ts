@@ -27,6 +27,14 @@ export type BackedUpKey = BackedUpSession & {
 /** Which keys of a backup: one, those of a room, or all. */
 export type BackupSelection = { readonly roomId?: RoomId; readonly sessionId?: string }
 
+/** Some keys of a backup, or of a room in it. */
+export type BackupPage = {
+  readonly roomId?: RoomId | undefined
+  /** null = from the beginning. */
+  readonly after: BackedUpSession | null
+  readonly limit: number
+}
+
 export interface KeyBackupReader {
   /** The newest version that wasn't deleted. */
   current(user: UserNid): Promise<KeyBackupRow | null>
@@ -34,6 +42,8 @@ export interface KeyBackupReader {
   get(user: UserNid, version: number): Promise<KeyBackupRow | null>
   /** By room and session id. */
   keys(user: UserNid, version: number, selection: BackupSelection): Promise<BackedUpKey[]>
+  /** By room and session id, those after the named one, at most `limit`. */
+  page(user: UserNid, version: number, page: BackupPage): Promise<BackedUpKey[]>
   /** Those of the named keys that are there. */
   keysOf(user: UserNid, version: number, sessions: readonly BackedUpSession[]): Promise<BackedUpKey[]>
 }

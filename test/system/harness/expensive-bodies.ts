@@ -93,7 +93,8 @@ const SPECIAL: Readonly<Record<string, (n: number, setting: Setting) => readonly
 
 const list = <T>(count: number, entry: (n: number) => T) => Array.from({ length: count }, (_, n) => entry(n))
 
-function sessions(count: number, n: number): object {
+/** Of a key backup, with data as long as Megolm's. */
+export function sessions(count: number, n: number): object {
   const data = {
     first_message_index: 0,
     forwarded_count: 0,

@@ -1,7 +1,8 @@
 /** `GET /_matrix/client/v3/room_keys/keys/{roomId}`: the keys of a room in a backup. */
+import { jsonInPieces } from '#kit/answer.ts'
 import { endpoint } from '#kit/endpoint.ts'
 import { tRoomId } from '#kit/schemas.ts'
-import { roomKeyBackup, versionQuery } from '../shared/key-backup-schemas.ts'
+import { roomText, versionQuery } from '../shared/key-backup-schemas.ts'
 
 export default endpoint({
   spec: 'getRoomKeysByRoomId',
@@ -12,6 +13,6 @@ export default endpoint({
   params: { roomId: tRoomId },
   query: versionQuery,
   async handle({ params, query, caller }, { keyBackup }) {
-    return roomKeyBackup(await keyBackup.keys(caller.userNid, query.version, params))
+    return jsonInPieces(roomText(await keyBackup.pages(caller.userNid, query.version, params.roomId)))
   },
 })

@@ -1,6 +1,7 @@
 /** `GET /_matrix/client/v3/room_keys/keys`: all keys of a backup. */
+import { jsonInPieces } from '#kit/answer.ts'
 import { endpoint } from '#kit/endpoint.ts'
-import { roomKeyBackup, versionQuery } from '../shared/key-backup-schemas.ts'
+import { roomsText, versionQuery } from '../shared/key-backup-schemas.ts'
 
 export default endpoint({
   spec: 'getRoomKeys',
@@ -10,8 +11,6 @@ export default endpoint({
   rateLimit: 'other',
   query: versionQuery,
   async handle({ query, caller }, { keyBackup }) {
-    const keys = await keyBackup.keys(caller.userNid, query.version, {})
-    const rooms = Map.groupBy(keys, ({ roomId }) => roomId)
-    return { rooms: Object.fromEntries([...rooms].map(([roomId, ofRoom]) => [roomId, roomKeyBackup(ofRoom)])) }
+    return jsonInPieces(roomsText(await keyBackup.pages(caller.userNid, query.version)))
   },
 })

@@ -59,7 +59,34 @@ export function keyBackupData(key: BackedUpKey): JsonObject {
   }
 }
 
-/** Definition RoomKeyBackup. */
-export function roomKeyBackup(keys: readonly BackedUpKey[]): JsonObject {
-  return { sessions: Object.fromEntries(keys.map((key) => [key.sessionId, keyBackupData(key)])) }
+/** The text of `{rooms: {[roomId]: {sessions: {[sessionId]: KeyBackupData}}}}`, from pages in the order of rooms. */
+export async function* roomsText(pages: AsyncIterable<readonly BackedUpKey[]>): AsyncGenerator<string> {
+  let room: RoomId | null = null
+  yield '{"rooms":{'
+  for await (const page of pages) {
+    const parts: string[] = []
+    for (const key of page) {
+      if (key.roomId === room) parts.push(',')
+      else parts.push(room === null ? '' : '}},', `${JSON.stringify(key.roomId)}:{"sessions":{`)
+      room = key.roomId
+      parts.push(memberText(key))
+    }
+    yield parts.join('')
+  }
+  yield room === null ? '}}' : '}}}}'
+}
+
+/** The text of `{sessions: {[sessionId]: KeyBackupData}}`. */
+export async function* roomText(pages: AsyncIterable<readonly BackedUpKey[]>): AsyncGenerator<string> {
+  let comma = ''
+  yield '{"sessions":{'
+  for await (const page of pages) {
+    if (page.length > 0) yield comma + page.map(memberText).join(',')
+    comma = ','
+  }
+  yield '}}'
+}
+
+function memberText(key: BackedUpKey): string {
+  return `${JSON.stringify(key.sessionId)}:${JSON.stringify(keyBackupData(key))}`
 }
