@@ -69,6 +69,7 @@ export async function federationServices(deps: Deps): Promise<FederationServices
     timers,
     retry: settings.retry,
     onError,
+    onGuestAccess: (roomId) => deps.rooms.memberships.turnOutGuests(roomId),
     onOutOfBandEvent: (event) => memberships.outOfBandEvents.ended(event),
   })
   const memberships: FederationMembershipServices = federationMembershipServices({
@@ -80,6 +81,8 @@ export async function federationServices(deps: Deps): Promise<FederationServices
     timers,
     passOn: (row) => sender.relay(row),
     onLetIn: () => reads.remoteRooms.forget(),
+    guestsMayJoin: async (roomId, servers) =>
+      (await reads.remoteRooms.room(roomId, servers))?.room.guest_can_join === true,
     onError,
   })
   const encryption = await federatedKeys({

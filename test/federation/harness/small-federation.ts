@@ -158,16 +158,16 @@ export class Member {
     this.#federation.network.attach(this.name, this.#serve)
   }
 
-  async user(localpart: string): Promise<User> {
+  async user(localpart: string, isGuest = false): Promise<User> {
     const userId = `@${localpart}:${this.name}` as UserId
     const deviceId = 'DEVICE' as DeviceId
     const userNid = await this.store.write(async (tx) => {
       const nid = await tx.users.intern(userId)
-      await tx.accounts.create({ userNid: nid, guest: false, admin: false, passwordHash: null, createdTs: 1 })
+      await tx.accounts.create({ userNid: nid, guest: isGuest, admin: false, passwordHash: null, createdTs: 1 })
       await tx.devices.create(nid, { deviceId, displayName: null, createdTs: 1 })
       return nid
     })
-    this.#callers.set(userId, { userId, userNid, deviceId, isGuest: false, isAdmin: false, accessTokenHash: userId })
+    this.#callers.set(userId, { userId, userNid, deviceId, isGuest, isAdmin: false, accessTokenHash: userId })
     return new User(this, userId)
   }
 

@@ -43,6 +43,8 @@ export type IngestDeps = {
    * concerned somebody here.
    */
   readonly onOutOfBandEvent?: (event: Event) => Promise<boolean>
+  /** Told of a room whose guest access has been changed. */
+  readonly onGuestAccess?: (roomId: RoomId) => Promise<void>
 }
 
 /** Questions to other servers about what authorises one event of a room that this server isn't in. */
@@ -81,7 +83,9 @@ export class Ingest {
     const onUnrejected = () => {
       this.counters.unrejected += 1
     }
-    this.received = new ReceivedEvents(store, queues, onUnrejected)
+    this.received = new ReceivedEvents(store, queues, onUnrejected, async (roomId) =>
+      deps.onGuestAccess?.(roomId).catch(deps.onError),
+    )
     this.outliers = new OutlierEvents(store, onUnrejected)
     const { reader, received, outliers, counters } = this
     const authChains = new AuthChains({ store, fetcher, reader, outliers })

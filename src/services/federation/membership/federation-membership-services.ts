@@ -1,3 +1,4 @@
+import type { RoomId, ServerName } from '#core/ids.ts'
 import type { Ingest } from '#services/federation/inbound/ingest.ts'
 import type { EventVerifier } from '#services/federation/keys/event-verifier.ts'
 import { admitEventBy } from '#services/federation/membership/admit-event.ts'
@@ -41,12 +42,14 @@ type Deps = {
   readonly passOn: (row: EventRow) => Promise<void>
   /** Told when a local user has come into a room by way of another server, or was invited: others may tell more then. */
   readonly onLetIn: () => void
+  /** What one of these servers says of a room that this one isn't in. */
+  readonly guestsMayJoin: (roomId: RoomId, servers: readonly ServerName[]) => Promise<boolean>
   readonly onError: (error: unknown) => void
 }
 
 /** Makes them all. `partialStates.resume()` is for the caller, when everything stands. */
 export function federationMembershipServices(deps: Deps): FederationMembershipServices {
-  const { context, memberships, client, verifier, ingest, timers, passOn, onLetIn, onError } = deps
+  const { context, memberships, client, verifier, ingest, timers, passOn, onLetIn, guestsMayJoin, onError } = deps
   const signatures = new EventSignatures((event, server) => verifier.verify(event, server))
   const take = admitEventBy(ingest, context.store)
   const outOfBandEvents = new OutOfBandEvents({ context, signatures, isAuthorised: ingest.isAuthorised.bind(ingest) })
@@ -74,6 +77,7 @@ export function federationMembershipServices(deps: Deps): FederationMembershipSe
       invites,
       timers,
       onLetIn,
+      guestsMayJoin,
     }),
     outOfBandEvents,
     partialStates,

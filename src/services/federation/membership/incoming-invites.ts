@@ -99,7 +99,7 @@ export class IncomingInvites {
     const invitee = event.stateKey as UserId
     const user = await tx.users.nid(invitee)
     const account = user === null ? null : await tx.accounts.get(user)
-    if (user === null || account === null || account.deactivatedTs !== null || account.guest) {
+    if (user === null || account === null || account.deactivatedTs !== null) {
       throw forbidden('This server has no such user')
     }
     const room = await tx.rooms.byId(event.roomId)

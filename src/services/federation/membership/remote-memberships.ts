@@ -45,6 +45,8 @@ type Deps = {
   readonly timers: Timers
   /** Told of a join by way of another server. */
   readonly onLetIn: () => void
+  /** What one of these servers says of a room that this one isn't in. */
+  readonly guestsMayJoin: (roomId: RoomId, servers: readonly ServerName[]) => Promise<boolean>
 }
 
 /** How long a user waits for others who join the same room. */
@@ -67,9 +69,27 @@ export class RemoteMemberships {
    */
   async join(user: Who, roomId: RoomId, request: JoinRequest): Promise<void> {
     if (await this.#joinLocally(user, roomId, request)) return
-    if (user.isGuest) throw new MatrixError('M_GUEST_ACCESS_FORBIDDEN', 'Guests can only join rooms of this server')
     this.#deps.context.limiter.take('joinRemote', user.userId)
+    if (user.isGuest) await this.#checkGuest(user.userId, roomId, request.via)
     await this.#inTurn(roomId, () => this.#joinRemotely(user, roomId, request))
+    if (!user.isGuest) return
+    // Now it is known what the room says by itself.
+    await this.#deps.memberships.turnOutGuests(roomId)
+    const joined = await this.#deps.context.store.read((tx) => isJoined(tx, user.userId, roomId))
+    if (!joined) throw new MatrixError('M_GUEST_ACCESS_FORBIDDEN', 'Guests can not join this room')
+  }
+
+  /**
+   * A guest may follow an invite to a room of other servers, where they say that guests may join.
+   *
+   * NOTSPEC: guests can't join other rooms elsewhere. Anybody can have any number of guest accounts.
+   */
+  async #checkGuest(userId: UserId, roomId: RoomId, via: readonly ServerName[]): Promise<void> {
+    const outside = await this.#deps.context.store.read((tx) => outOfBandMembership(tx, userId, roomId))
+    const isInvited = membershipOf(outside?.event ?? null) === 'invite'
+    const servers = isInvited ? await this.#candidates(userId, roomId, via) : []
+    if (isInvited && (await this.#deps.guestsMayJoin(roomId, servers))) return
+    throw new MatrixError('M_GUEST_ACCESS_FORBIDDEN', 'Guests can not join this room')
   }
 
   /** Asks to be let in, by way of another server where this one isn't in the room. @throws as `join` */
@@ -269,6 +289,12 @@ type Outside = {
   readonly event: Event
   /** Whoever invited first, then the servers of those whom the stripped state names. */
   readonly servers: readonly ServerName[]
+}
+
+async function isJoined(tx: ReadTx, userId: UserId, roomId: RoomId): Promise<boolean> {
+  const [user, room] = [await tx.users.nid(userId), await tx.rooms.byId(roomId)]
+  if (user === null || room === null) return false
+  return (await tx.memberships.one(user, room.nid))?.membership === 'join'
 }
 
 /** The user's invite or knock in a room by itself, not by the room's state as it is here; null for none. */

@@ -2,7 +2,7 @@ import type { Event } from '#core/event/event.ts'
 import type { RoomId, UserId } from '#core/ids.ts'
 import { type JsonObject, type JsonValue, member } from '#core/json/value.ts'
 import { forbidden, MatrixError } from '#core/matrix-error.ts'
-import { checkGuestMayJoin } from '#services/rooms/members/guest-access.ts'
+import { checkGuestMayJoin, turnOutGuests } from '#services/rooms/members/guest-access.ts'
 import { checkInvitee } from '#services/rooms/members/invitations.ts'
 import { membershipOf, profileContent, reasonContent } from '#services/rooms/members/member-content.ts'
 import { restrictedJoinContent } from '#services/rooms/members/restricted-joins.ts'
@@ -92,6 +92,11 @@ export class RoomMemberships {
     }
     const content = { membership: 'leave', ...reasonContent(reason) }
     await this.change({ roomId, sender: user, target, content, decide })
+  }
+
+  /** Takes this server's guests out of a room that lets none in. */
+  async turnOutGuests(roomId: RoomId): Promise<void> {
+    await this.#context.queues.run(roomId, { run: (draft) => turnOutGuests(this.#context, draft) })
   }
 
   /** Forgets a room that the user has left. @throws M_UNKNOWN when they haven't */

@@ -14,7 +14,7 @@ import type { Verdict } from '#services/rooms/pipeline/verdict.ts'
 import type { RoomQueues } from '#services/rooms/queue/room-queues.ts'
 import { TimeSlice } from '#services/time/time-slice.ts'
 import type { ReadTx, Store } from '#store/store.ts'
-import { type EventRow, type NewEvent, StaleHeadError } from '#store/types/events.ts'
+import { type EventNid, type EventRow, type NewEvent, StaleHeadError } from '#store/types/events.ts'
 import type { Extremity, RoomRow } from '#store/types/rooms.ts'
 import type { ClaimedState, StateId } from '#store/types/state.ts'
 
@@ -55,12 +55,22 @@ export class ReceivedEvents {
   readonly #store: Store
   readonly #queues: RoomQueues
   readonly #onUnrejected: () => void
+  readonly #onGuestAccess: (roomId: RoomId) => Promise<void>
 
-  /** @param onUnrejected told of each event that had been rejected for lack of others */
-  constructor(store: Store, queues: RoomQueues, onUnrejected: () => void = () => {}) {
+  /**
+   * @param onUnrejected told of each event that had been rejected for lack of others
+   * @param onGuestAccess told of a room whose guest access others have changed, outside of the room's turn
+   */
+  constructor(
+    store: Store,
+    queues: RoomQueues,
+    onUnrejected: () => void = () => {},
+    onGuestAccess: (roomId: RoomId) => Promise<void> = async () => {},
+  ) {
     this.#store = store
     this.#queues = queues
     this.#onUnrejected = onUnrejected
+    this.#onGuestAccess = onGuestAccess
   }
 
   /**
@@ -70,7 +80,10 @@ export class ReceivedEvents {
   async accept(roomId: RoomId, events: readonly ReceivedEvent[]): Promise<Map<EventId, Judgement>> {
     const timeSlice = new TimeSlice()
     const judgements = new Map<EventId, Judgement>()
-    await this.#queues.inTurn(roomId, async () => {
+    // Any state event may bring another one to the top, by ending a fork.
+    const mayChange = events.some(({ event }) => event.stateKey !== null)
+    const hasChanged = await this.#queues.inTurn(roomId, async () => {
+      const before = mayChange ? await this.#guestAccess(roomId) : null
       for (let at = 0; at < events.length; ) {
         const run = await acceptLinearRun(this.#store, roomId, untilClaimed(events, at))
         for (const { event } of events.slice(at, at + run)) judgements.set(event.eventId, { outcome: 'accept' })
@@ -82,8 +95,17 @@ export class ReceivedEvents {
         }
         await timeSlice.yieldIfDue()
       }
+      return mayChange && (await this.#guestAccess(roomId)) !== before
     })
+    if (hasChanged) await this.#onGuestAccess(roomId)
     return judgements
+  }
+
+  #guestAccess(roomId: RoomId): Promise<EventNid | null> {
+    return this.#store.read(async (tx) => {
+      const room = await tx.rooms.byId(roomId)
+      return room === null ? null : tx.state.currentOne(room.nid, 'm.room.guest_access', '')
+    })
   }
 
   async #accept(roomId: RoomId, received: ReceivedEvent): Promise<Judgement> {
