@@ -148,7 +148,7 @@ describe('a room with partial state', () => {
 
   it('lets users of this server invite each other; who turns out to be banned is not invited', async () => {
     const [ben, bea] = [await b.user('ben'), await b.user('bea')]
-    const other = await alice.createRoom({ preset: 'public_chat' })
+    const other = await alice.createRoom({ preset: 'public_chat', power_level_content_override: { invite: 0 } })
     assert.equal((await alice.room(other, 'ban', { user_id: bea.userId })).status, 200)
     assert.equal((await bob.join(other, a)).status, 200)
     assert.notEqual((await b.store.read((tx) => tx.rooms.byId(other)))?.partial ?? null, null)
