@@ -6,9 +6,9 @@ import type { Registered, Registration } from '#services/accounts/registration.t
 import type { RandomBytes } from '#services/accounts/secrets.ts'
 
 export const NONCE_LIFETIME_MS = 60_000
-/** Nonces that wait to be used; the oldest go first. They are known to this process only. */
-const NONCES_MAX = 1_000
-const NONCE_BYTES = 32
+const NONCE_BYTES = 16
+const NONCE_KEY_BYTES = 32
+const NONCE = /^([\w-]{22}\.([0-9]{1,16}))\.[\w-]{43}$/
 
 export type SharedSecretRequest = {
   readonly nonce: string
@@ -20,14 +20,19 @@ export type SharedSecretRequest = {
   readonly inhibitLogin: boolean
 }
 
-/** Registration by scripts that know the configured secret, in the form that Matrix tools speak. */
+/**
+ * Registration by scripts that know the configured secret, in the form that Matrix tools speak. A nonce says itself until
+ * when it is good, authenticated by a key of this process: nothing is kept for those who only ask for one, so nobody can
+ * push out the nonces of others.
+ */
 export class SharedSecretRegistration {
   readonly #secret: string | null
   readonly #registration: Registration
   readonly #clock: () => number
   readonly #randomBytes: RandomBytes
-  /** Nonces with the time when they end, oldest first. */
-  readonly #nonces = new Map<string, number>()
+  readonly #nonceKey: Uint8Array
+  /** Nonces of requests that knew the secret, with the time when they end, oldest first. */
+  readonly #used = new Map<string, number>()
 
   constructor(deps: {
     secret: string | null
@@ -39,25 +44,26 @@ export class SharedSecretRegistration {
     this.#registration = deps.registration
     this.#clock = deps.clock
     this.#randomBytes = deps.randomBytes
+    this.#nonceKey = deps.randomBytes(NONCE_KEY_BYTES)
   }
 
   /** A nonce for one request. @throws MatrixError M_UNRECOGNIZED when no secret is configured */
   nonce(): string {
     this.#configuredSecret()
-    this.#forgetOld()
-    const nonce = encodeBase64Url(this.#randomBytes(NONCE_BYTES))
-    this.#nonces.set(nonce, this.#clock() + NONCE_LIFETIME_MS)
-    return nonce
+    const stem = `${encodeBase64Url(this.#randomBytes(NONCE_BYTES))}.${this.#clock() + NONCE_LIFETIME_MS}`
+    return `${stem}.${this.#seal(stem)}`
   }
 
   /** @throws MatrixError M_UNRECOGNIZED, M_INVALID_PARAM (nonce), M_FORBIDDEN (mac), and those of registration */
   async register(request: SharedSecretRequest): Promise<Registered> {
     const secret = this.#configuredSecret()
-    this.#forgetOld()
-    // Whatever comes of it, a nonce is used once.
-    if (!this.#nonces.delete(request.nonce)) throw invalidParam('The nonce is unknown or has expired')
+    const endsTs = this.#endOf(request.nonce)
+    if (endsTs === null || this.#used.has(request.nonce)) throw invalidParam('The nonce is unknown or has expired')
     const mac = createHmac('sha1', secret).update(signedText(request)).digest('hex')
     if (!constantTimeEqual(mac, request.mac.toLowerCase())) throw forbidden('The mac is wrong')
+    // Whatever comes of it: the request can't be repeated.
+    this.#forgetOld()
+    this.#used.set(request.nonce, endsTs)
     const session = { deviceId: null as DeviceId | null, displayName: null, refreshable: false }
     const wish = {
       username: request.username,
@@ -73,12 +79,24 @@ export class SharedSecretRegistration {
     return this.#secret
   }
 
+  #seal(stem: string): string {
+    return encodeBase64Url(createHmac('sha256', this.#nonceKey).update(stem).digest())
+  }
+
+  /** Until when a nonce is good; null for one that isn't, or isn't ours. */
+  #endOf(nonce: string): number | null {
+    const match = NONCE.exec(nonce)
+    if (match === null) return null
+    const [stem, endsTs] = [match[1]!, Number(match[2])]
+    if (!constantTimeEqual(nonce, `${stem}.${this.#seal(stem)}`)) return null
+    // A clock that was set back makes none last longer.
+    const leftMs = endsTs - this.#clock()
+    return leftMs > 0 && leftMs <= NONCE_LIFETIME_MS ? endsTs : null
+  }
+
   #forgetOld(): void {
     const now = this.#clock()
-    for (const [nonce, endsTs] of this.#nonces) {
-      if (endsTs > now && this.#nonces.size < NONCES_MAX) return
-      this.#nonces.delete(nonce)
-    }
+    for (const [nonce, endsTs] of this.#used) if (endsTs <= now) this.#used.delete(nonce)
   }
 }
 

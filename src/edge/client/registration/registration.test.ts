@@ -206,11 +206,24 @@ describe('registration', () => {
       const wish = { username: 'eve', password: 'pass' }
       const first = await nonce()
       assertError(await post({ ...wish, nonce: first, mac: 'ab' }), 403, 'M_FORBIDDEN')
-      const right = macOf(first, 'eve', 'pass', 'notadmin')
-      assertError(await post({ ...wish, nonce: first, mac: right }), 400, 'M_INVALID_PARAM')
+      const right = { ...wish, nonce: first, mac: macOf(first, 'eve', 'pass', 'notadmin') }
+      assert.equal((await post(right)).status, 200)
+      assertError(await post(right), 400, 'M_INVALID_PARAM')
+      const [random, , seal] = first.split('.')
+      for (const forged of [`${random}.${hearth.services.clock() + 1_000}.${seal}`, `${random}.${seal}`, 'x', '']) {
+        const mac = macOf(forged, 'forger', 'pass', 'notadmin')
+        assertError(await post({ nonce: forged, username: 'forger', password: 'pass', mac }), 400, 'M_INVALID_PARAM')
+      }
       const second = await nonce()
       const mac = macOf(second, 'eve', 'pass', 'notadmin')
       assertError(await post({ ...wish, nonce: second, mac, admin: true }), 403, 'M_FORBIDDEN')
+    })
+
+    it('a nonce is good however many others are asked for', async () => {
+      const given = await nonce()
+      for (let i = 0; i < 1_500; i++) hearth.services.sharedSecretRegistration.nonce()
+      const mac = macOf(given, 'patient', 'pass', 'notadmin')
+      assert.equal((await post({ nonce: given, username: 'patient', password: 'pass', mac })).status, 200)
     })
 
     it('a nonce lives for a minute', async () => {
