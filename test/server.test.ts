@@ -17,12 +17,15 @@ const QUIET = pino({ level: 'silent' })
 let folder: string
 let server: RunningServer
 
-const start = (listeners: string) =>
-  startServer(parseConfig(`listeners: ${listeners}`, { source: 'test', folder, environment: {} }), {
-    clock: Date.now,
-    randomBytes,
-    log: QUIET,
-  })
+const start = (listeners: string, dataDir = 'data') =>
+  startServer(
+    parseConfig(`{ data_dir: ${dataDir}, listeners: ${listeners} }`, { source: 'test', folder, environment: {} }),
+    {
+      clock: Date.now,
+      randomBytes,
+      log: QUIET,
+    },
+  )
 
 before(async () => {
   folder = mkdtempSync(join(tmpdir(), 'hearth-server-'))
@@ -75,13 +78,13 @@ describe('listeners', () => {
 describe('a start that fails', () => {
   it('names the setting, and leaves nothing listening', async () => {
     const taken = new URL(server.addresses[0]!.url).port
-    await assert.rejects(start(`[{ port: 0 }, { port: ${taken} }]`), (error) => {
+    await assert.rejects(start(`[{ port: 0 }, { port: ${taken} }]`, 'other'), (error) => {
       assert.ok(error instanceof StartError)
       assert.match(error.message, /^listeners\.1: /)
       return true
     })
     await assert.rejects(
-      start('[{ port: 0, tls: { cert: nowhere.crt, key: k } }]'),
+      start('[{ port: 0, tls: { cert: nowhere.crt, key: k } }]', 'other'),
       /listeners\.0\.tls: .*nowhere\.crt/,
     )
   })

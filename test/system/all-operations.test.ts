@@ -240,6 +240,13 @@ describe('every operation', { skip: hasSpec ? false : "NOT checked: the specific
     await alice.get(room(roomId, 'initialSync'), { limit: 3 })
   })
 
+  it('what there is nothing to tell about yet', async () => {
+    await alice.get(`${V3}/voip/turnServer`)
+    await alice.get(`${V3}/thirdparty/protocols`)
+    await alice.get(`${V1}/media/config`)
+    await alice.get('/_matrix/media/v3/config')
+  })
+
   it('upgrades', async () => {
     const old = await alice.createRoom({ room_version: '11' })
     const { replacement_room: replacement } = await alice.post(room(old, 'upgrade'), { new_version: '12' })

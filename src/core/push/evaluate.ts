@@ -103,7 +103,7 @@ function outcomeOf(kind: RuleKind, rule: PushRule): PushOutcome {
 
 /** "If a highlight tweak is given with no value, its value is defined to be true." */
 function tweakOf(action: PushAction): [string, JsonValue][] {
-  if (action === 'notify') return []
+  if (typeof action === 'string') return []
   const name = member(action, 'set_tweak')
   const value = member(action, 'value') ?? (name === 'highlight' ? true : undefined)
   return typeof name === 'string' && value !== undefined ? [[name, value]] : []

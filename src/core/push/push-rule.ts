@@ -4,8 +4,11 @@ import type { JsonObject, JsonValue } from '#core/json/value.ts'
 export const RULE_KINDS = ['override', 'content', 'room', 'sender', 'underride'] as const
 export type RuleKind = (typeof RULE_KINDS)[number]
 
-/** `"notify"`, or an object with `set_tweak` and perhaps `value`. */
-export type PushAction = 'notify' | JsonObject
+/**
+ * `"notify"`, or an object with `set_tweak` and perhaps `value`. The historical others mean nothing, and are kept: a
+ * client that set them reads back what it wrote, as it does elsewhere.
+ */
+export type PushAction = 'notify' | 'dont_notify' | 'coalesce' | JsonObject
 
 /** One rule as clients see it (definition PushRule). */
 export type PushRule = {

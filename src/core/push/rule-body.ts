@@ -32,8 +32,7 @@ export function parseRule(kind: RuleKind, ruleId: string, body: JsonValue): Push
 }
 
 /**
- * The `actions` of a request. "Clients and homeservers MUST ignore" the historical `dont_notify` and `coalesce`, which
- * are stripped here.
+ * The `actions` of a request. "Clients and homeservers MUST ignore" the historical `dont_notify` and `coalesce`.
  *
  * @throws MatrixError M_MISSING_PARAM, M_BAD_JSON, M_INVALID_PARAM or M_TOO_LARGE
  */
@@ -42,18 +41,17 @@ export function parseActions(value: JsonValue | undefined): readonly PushAction[
   if (!Array.isArray(value)) throw badJson('actions must be a list')
   const list = value as readonly JsonValue[]
   if (list.length > ACTIONS_MAX) throw tooLarge(`A push rule may have at most ${ACTIONS_MAX} actions`)
-  const actions = list.flatMap(parseAction)
+  const actions = list.map(parseAction)
   if (JSON.stringify(actions).length > RULE_LENGTH_MAX) throw tooLarge('The actions are too long')
   return actions
 }
 
-function parseAction(action: JsonValue): PushAction[] {
-  if (action === 'notify') return [action]
-  if (action === 'dont_notify' || action === 'coalesce') return []
+function parseAction(action: JsonValue): PushAction {
+  if (action === 'notify' || action === 'dont_notify' || action === 'coalesce') return action
   if (typeof action === 'string') throw invalidParam('Unknown push action')
   if (!isJsonObject(action)) throw badJson('A push action must be a string or an object')
   if (typeof member(action, 'set_tweak') !== 'string') throw invalidParam('A push action needs set_tweak')
-  return [action]
+  return action
 }
 
 /** "If the string starts with a dot, the request MUST be rejected … Slashes and backslashes are also not allowed." */

@@ -124,9 +124,10 @@ describe('putRule', () => {
     }
   })
 
-  it('strips the historical actions', () => {
-    const changes = putRule(NO_CHANGES, 'room', '!a:hs', { actions: ['dont_notify', 'coalesce', 'notify'] })
-    assert.deepEqual(getRule(changes.rules, 'room', '!a:hs').actions, ['notify'])
+  it('keeps the historical actions', () => {
+    const actions = ['dont_notify', 'coalesce', 'notify']
+    const changes = putRule(NO_CHANGES, 'room', '!a:hs', { actions })
+    assert.deepEqual(getRule(changes.rules, 'room', '!a:hs').actions, actions)
   })
 
   const abc = ['c', 'b', 'a'].reduce((changes, id) => add(changes, 'content', id), NO_CHANGES)
@@ -263,7 +264,7 @@ describe('the other edits', () => {
     const merged = mergeRuleset(USER, changes)
     assert.deepEqual(getRule(merged, 'room', '!a:hs').actions, [{ set_tweak: 'sound', value: 'x' }])
     const message = getRule(merged, 'underride', '.m.rule.message')
-    assert.deepEqual([message.actions, message.enabled, message.default], [[], false, true])
+    assert.deepEqual([message.actions, message.enabled, message.default], [['dont_notify'], false, true])
   })
 
   it('refuse unknown rules and malformed bodies', () => {

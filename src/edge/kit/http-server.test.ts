@@ -241,6 +241,7 @@ describe('CORS (W1)', () => {
     for (const { headers } of answers) {
       assert.equal(headers.get('access-control-allow-origin'), '*')
       assert.equal(headers.get('access-control-allow-methods'), 'GET, POST, PUT, DELETE, OPTIONS')
+      assert.equal(headers.get('access-control-max-age'), '86400')
       assert.equal(
         headers.get('access-control-allow-headers'),
         'X-Requested-With, Content-Type, Authorization, If-Match, If-None-Match',
@@ -250,6 +251,16 @@ describe('CORS (W1)', () => {
 
   it('answers OPTIONS without logic', async () => {
     assert.equal((await request('OPTIONS', `${V3}/whoami`)).status, 204)
+  })
+
+  it('JSON has no charset, wherever it comes from', async () => {
+    const found = await Promise.all([
+      request('GET', `${V3}/anybody`),
+      request('GET', `${V3}/unknown`),
+      request('GET', `${V3}/fail/json`),
+      request('GET', `${V3}/fail/defect`),
+    ])
+    for (const { headers } of found) assert.equal(headers.get('content-type'), 'application/json')
   })
 
   it('stands on the refusal of what is not HTTP', async () => {

@@ -266,6 +266,8 @@ export class HttpServer {
     if (this.#inFlight.stopping) reply.header('connection', 'close')
     const { status, headers, body } = answer
     reply
+      // Fastify would add a charset to JSON, which has none (RFC 8259), and which other programs compare to the letter.
+      .serializer(asItIs)
       .code(status)
       .headers(headers)
       .send(typeof body === 'string' ? body : Readable.from(body))
@@ -298,6 +300,8 @@ export class HttpServer {
     return errorAnswer(new MatrixError('M_UNRECOGNIZED', 'The endpoint has no such method', { status: 405 }))
   }
 }
+
+const asItIs = (body: unknown): string => body as string
 
 /** GET has none: what comes with it all the same is for nobody. */
 async function bodyOf({ raw }: FastifyRequest, bytesMax: number, share: BodyShare): Promise<Uint8Array> {

@@ -30,6 +30,11 @@ export class PushRules {
     return mergeRuleset(userId, changesOf(content))
   }
 
+  /** The rules of one kind, highest priority first. @throws MatrixError M_INVALID_PARAM (kind) */
+  async ofKind(caller: Caller, kind: string): Promise<readonly PushRule[]> {
+    return (await this.ruleset(caller))[parseRuleKind(kind)]
+  }
+
   /** @throws MatrixError M_INVALID_PARAM (kind), M_NOT_FOUND */
   async rule(caller: Caller, kind: string, ruleId: string): Promise<PushRule> {
     return getRule(await this.ruleset(caller), parseRuleKind(kind), ruleId)

@@ -55,6 +55,20 @@ it('rules of one’s own are added, read, moved and deleted', async () => {
   assertError(await request('GET', 'global/content/pie'), 404, 'M_NOT_FOUND')
 })
 
+it('the rules of one kind are read by themselves', async () => {
+  const { body, status } = await request('GET', 'global/underride/')
+  assert.equal(status, 200)
+  assert.deepEqual(body, (await request('GET', 'global/')).body.underride)
+  assertError(await request('GET', 'global/nonsense/'), 400, 'M_INVALID_PARAM')
+})
+
+it('dont_notify is read back, and notifies nobody', async () => {
+  const rule = { actions: ['dont_notify'] }
+  assert.equal((await request('PUT', 'global/room/!quiet:hearth.example', rule)).status, 200)
+  const { body } = await request('GET', 'global/room/!quiet:hearth.example/actions')
+  assert.deepEqual(body, rule)
+})
+
 it('predefined rules are switched and changed', async () => {
   const path = 'global/underride/.m.rule.message'
   const before = await request('GET', `${path}/enabled`)
