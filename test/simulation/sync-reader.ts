@@ -6,6 +6,9 @@ import type { SimulatedServer } from '#test/simulation/simulated-server.ts'
 
 const FILTER = encodeURIComponent(JSON.stringify({ room: { timeline: { limit: 100 } } }))
 
+/** More than a simulated room has. */
+const LATE_REDACTIONS_MAX = 10_000
+
 /** A client that keeps what `/sync` gave it of each room's timeline. */
 export class SyncReader {
   readonly user: UserId
@@ -39,8 +42,8 @@ export class SyncReader {
 
   /**
    * I3: what sync gave is what `/messages` gives, in the same order, but for history that came in between later on, and
-   * for what came when the server didn't know, by a state that lacked members, that the user was one. `shown` is oldest
-   * first.
+   * for what came when the server didn't know, by a state that lacked members, that the user was one, and for redactions
+   * that came before what they redact: these are given when they take effect. `shown` is oldest first.
    */
   async check(copy: RoomCopy, shown: readonly EventId[]): Promise<void> {
     const timeline = this.#timelines.get(copy.row.roomId)
@@ -48,7 +51,8 @@ export class SyncReader {
     const [first] = timeline
     const places = new Map(shown.map((eventId, index) => [eventId, index]))
     assert.equal(new Set(timeline).size, timeline.length, `I3: ${this.user} was given an event twice`)
-    const ordered = timeline.filter((eventId) => places.has(eventId))
+    const late = await this.#lateRedactions(copy)
+    const ordered = timeline.filter((eventId) => places.has(eventId) && !late.has(eventId))
     const sorted = [...ordered].sort((a, b) => places.get(a)! - places.get(b)!)
     assert.deepEqual(ordered, sorted, `I3: ${this.user} was given events in another order`)
     const start = first === undefined ? undefined : places.get(first)
@@ -58,10 +62,17 @@ export class SyncReader {
     const wasMember = await this.#wasMember(copy)
     const expected = shown.slice(start, places.get(last)! + 1).filter((eventId) => {
       const position = copy.events.get(eventId)?.position ?? null
-      return position !== null && wasMember(position)
+      return position !== null && !late.has(eventId) && wasMember(position)
     })
     const left = expected.filter((eventId) => !given.has(eventId))
     assert.deepEqual(left, [], `I3: ${this.user} was not given these`)
+  }
+
+  async #lateRedactions({ row }: RoomCopy): Promise<Set<EventId>> {
+    const late = await this.#server.store.read((tx) =>
+      tx.events.lateRedactions(row.nid, 0, Number.MAX_SAFE_INTEGER, LATE_REDACTIONS_MAX),
+    )
+    return new Set(late.map(({ event }) => event.eventId))
   }
 
   /** Whether the server took the user for a member at a position. */

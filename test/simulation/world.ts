@@ -311,8 +311,10 @@ class World {
         const page = await this.#answer(client({ server, user }, 'GET', path))
         if (page.status !== 200) break
         shown.push(...page.body.chunk.map(({ event_id }: { event_id: EventId }) => event_id))
-        if (page.body.end === undefined) break
-        from = `&from=${e(page.body.end)}`
+        const next = page.body.end === undefined ? from : `&from=${e(page.body.end)}`
+        // The same end again says that what is older can't be had for now.
+        if (next === from) break
+        from = next
       }
       const copyNow = (await readCopy(server, row.roomId))!
       await checkVisible(copyNow, user, shown)
