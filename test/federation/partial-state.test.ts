@@ -86,6 +86,32 @@ describe('a room with partial state', () => {
     assert.equal(await softFailed(), true)
   })
 
+  it('shows on a join by invite what it replaces, before the members are known as after', async () => {
+    const direct = await alice.createRoom({ preset: 'trusted_private_chat', is_direct: true, invite: [bob.userId] })
+    assert.equal((await bob.join(direct, a)).status, 200)
+    const own = ({ state_key }: { state_key?: string }) => state_key === bob.userId
+    const { timeline } = (await bob.sync()).rooms.join[direct]
+    const { unsigned, event_id: eventId } = timeline.events.find(own)
+    assert.deepEqual([unsigned.prev_content?.membership, unsigned.prev_content?.is_direct], ['invite', true])
+    assert.notEqual((await b.store.read((tx) => tx.rooms.byId(direct)))?.partial ?? null, null)
+    release()
+    await complete()
+    const path = `/rooms/${encodeURIComponent(direct)}/event/${encodeURIComponent(eventId)}`
+    const { age: _, ...later } = (await bob.get(path)).body.unsigned
+    const { age: __, ...before } = unsigned
+    assert.deepEqual(later, before)
+  })
+
+  it('lets those wait who ask for a member that is not known yet', async () => {
+    const member = (userId: string) =>
+      bob.get(`/rooms/${encodeURIComponent(roomId)}/state/m.room.member/${encodeURIComponent(userId)}`)
+    assert.equal((await member(bob.userId)).body.membership, 'join')
+    const waiting = [member(carol.userId), member('@nobody:c.test')]
+    release()
+    const [known, unknown] = await Promise.all(waiting)
+    assert.deepEqual([known?.body.membership, unknown?.status], ['join', 404])
+  })
+
   it('is whole, with what happened meanwhile, when the state has come', async () => {
     await bob.say(roomId, 'hello')
     assert.equal((await bob.setState(roomId, 'm.room.topic', { topic: 'not mine to set' })).status, 403)

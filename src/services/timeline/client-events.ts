@@ -106,7 +106,7 @@ async function replacedState(tx: ReadTx, rows: readonly EventRow[]): Promise<Map
     // Of an event without a place in the timeline nobody knows what it replaced.
     if (stateKey === null || row.rank === null) continue
     await timeSlice.yieldIfDue()
-    const nid = await tx.state.get(row.stateBefore, type, stateKey)
+    const nid = (await tx.state.get(row.stateBefore, type, stateKey)) ?? (await ownMembershipBefore(tx, row))
     if (nid !== null && nid !== row.nid) before.set(row.nid, nid)
   }
   const events = await tx.events.byNids([...before.values()])
@@ -116,6 +116,17 @@ async function replacedState(tx: ReadTx, rows: readonly EventRow[]): Promise<Map
     if (event !== undefined) replaced.set(nid, event)
   }
   return replaced
+}
+
+/**
+ * While a room's members aren't known yet, the state before a local user's join lacks the invite that they came by. It
+ * is what clients find direct chats by, and nobody tells them of it later.
+ */
+async function ownMembershipBefore(tx: ReadTx, { roomNid, position, senderNid, event }: EventRow) {
+  if (event.type !== 'm.room.member' || event.stateKey !== event.sender || position === null) return null
+  const room = await tx.rooms.byNid(roomNid)
+  if (room === null || room.partial === null) return null
+  return (await tx.memberships.at(senderNid, roomNid, position - 1))?.eventNid ?? null
 }
 
 async function redactionsOf(tx: ReadTx, rows: readonly EventRow[]): Promise<Map<EventNid, EventRow>> {

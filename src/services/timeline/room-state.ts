@@ -1,6 +1,6 @@
 import type { RoomId, UserId } from '#core/ids.ts'
 import { type JsonObject, member } from '#core/json/value.ts'
-import { forbidden, notFound } from '#core/matrix-error.ts'
+import { forbidden } from '#core/matrix-error.ts'
 import { TimeSlice } from '#services/time/time-slice.ts'
 import { type ClientEvents, membershipIn, type Viewer } from '#services/timeline/client-events.ts'
 import { accessOfJoined, accessToRoom, type RoomAccess, readableEvents } from '#services/timeline/room-access.ts'
@@ -40,18 +40,18 @@ export class RoomState {
     })
   }
 
-  /** One event of the state: its content, or the event in the client format. @throws M_FORBIDDEN, M_NOT_FOUND */
+  /** One event of the state: its content, or the event in the client format; null where it isn't. @throws M_FORBIDDEN */
   one(
     viewer: Viewer,
     roomId: RoomId,
     key: { readonly type: string; readonly stateKey: string },
     format: 'content' | 'event',
-  ): Promise<JsonObject> {
+  ): Promise<JsonObject | null> {
     return this.#deps.store.read(async (tx) => {
       const { stateId } = await accessToRoom(tx, roomId, viewer)
       const nid = await tx.state.get(stateId, key.type, key.stateKey)
       const row = nid === null ? undefined : (await tx.events.byNids([nid])).get(nid)
-      if (row === undefined) throw notFound('The room has no state with this type and key')
+      if (row === undefined) return null
       if (format === 'content') return row.event.content
       const [event = {}] = await this.#serialise(tx, [row], viewer)
       return event

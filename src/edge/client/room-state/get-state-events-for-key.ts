@@ -1,5 +1,6 @@
 /** `GET /_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}`: one event of a room's state. */
 import { Type } from 'typebox'
+import { notFound } from '#core/matrix-error.ts'
 import { endpoint } from '#kit/endpoint.ts'
 import { tEventType, tRoomId, tStateKey } from '#kit/schemas.ts'
 
@@ -16,8 +17,14 @@ export default endpoint({
   params: { roomId: tRoomId, eventType: tEventType, stateKey: Type.Optional(tStateKey) },
   query: { format: Type.Optional(Type.Union([Type.Literal('content'), Type.Literal('event')])) },
 
-  handle({ params, query, caller }, { roomState }) {
-    const key = { type: params.eventType, stateKey: params.stateKey ?? '' }
-    return roomState.one(caller, params.roomId, key, query.format ?? 'content')
+  async handle({ params, query, caller, signal }, { roomState, federation }) {
+    const { roomId, eventType: type, stateKey = '' } = params
+    const read = () => roomState.one(caller, roomId, { type, stateKey }, query.format ?? 'content')
+    const known = await read()
+    // Of a room that was joined just now the members may not be here yet.
+    const { partialStates } = federation.memberships
+    const event = known ?? (type === 'm.room.member' ? await partialStates.readWhole(roomId, signal, read) : null)
+    if (event === null) throw notFound('The room has no state with this type and key')
+    return event
   },
 })
