@@ -97,6 +97,7 @@ export const TRANSACTION = insertInto('transactions', {
   device_id: 'text',
   room_nid: 'integer',
   txn_id: 'text',
+  endpoint: 'text',
   ts: 'integer',
 })
 

@@ -47,7 +47,7 @@ type Head = {
 const headOf = (eventIds: string) => `SELECT head_seq, state_id, rank_max, last_position, joined, invited, local_joined,
     (SELECT events.event_id FROM transactions JOIN events ON events.nid = transactions.event_nid
       WHERE transactions.user_nid = ? AND transactions.device_id = ? AND transactions.txn_id = ?
-        AND transactions.room_nid = rooms.nid) AS repeated,
+        AND transactions.endpoint = ? AND transactions.room_nid = rooms.nid) AS repeated,
     EXISTS (SELECT 1 FROM backward_extremities WHERE backward_extremities.room_nid = rooms.nid) AS has_gaps,
     EXISTS (SELECT 1 FROM events WHERE event_id IN (${eventIds})) AS has_stored
   FROM rooms WHERE nid = ?`
@@ -135,6 +135,7 @@ export class Appender {
       first?.userNid ?? null,
       first?.deviceId ?? null,
       first?.txnId ?? null,
+      first?.endpoint ?? '',
       isSingle ? one.event.eventId : textList(events.map(({ event }) => event.eventId)),
       room,
     ])
@@ -147,7 +148,7 @@ export class Appender {
     const own = new Map<string, EventId>()
     for (const { event, transaction } of events) {
       if (transaction === undefined) continue
-      const key = JSON.stringify([transaction.userNid, transaction.deviceId, transaction.txnId])
+      const key = JSON.stringify([transaction.userNid, transaction.deviceId, transaction.txnId, transaction.endpoint])
       const isFirst = own.size === 0
       const earlier = own.get(key) ?? (isFirst ? null : await this.#transactions.transaction({ ...transaction, room }))
       if (earlier !== null) throw new DuplicateTransactionError(earlier)
@@ -210,8 +211,8 @@ export class Appender {
     const { nid, transaction } = placed
     this.#events.add(room, placed, batch)
     if (transaction === undefined) return
-    const { userNid, deviceId, txnId } = transaction
-    batch.add(rows.TRANSACTION, nid, userNid, deviceId, room, txnId, this.#sql.clock())
+    const { userNid, deviceId, txnId, endpoint = '' } = transaction
+    batch.add(rows.TRANSACTION, nid, userNid, deviceId, room, txnId, endpoint, this.#sql.clock())
   }
 }
 

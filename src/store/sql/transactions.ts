@@ -10,7 +10,7 @@ const FORGOTTEN_AT_ONCE_MAX = 1000
 export function transactionReader(
   sql: Sql,
 ): Pick<EventReader, 'transaction' | 'transactionIds'> & Pick<EventStore, 'forgetTransactions'> {
-  const eventOf = sql.prepare((db, p: { user: number; device: string; room: number; txn: string }) =>
+  const eventOf = sql.prepare((db, p: { user: number; device: string; room: number; txn: string; endpoint: string }) =>
     db
       .selectFrom('transactions')
       .innerJoin('events', 'events.nid', 'transactions.event_nid')
@@ -18,7 +18,8 @@ export function transactionReader(
       .where('transactions.user_nid', '=', p.user)
       .where('transactions.device_id', '=', p.device)
       .where('transactions.room_nid', '=', p.room)
-      .where('transactions.txn_id', '=', p.txn),
+      .where('transactions.txn_id', '=', p.txn)
+      .where('transactions.endpoint', '=', p.endpoint),
   )
   const idsOf = sql.prepare((db, p: { user: number; device: string; nids: string }) =>
     db
@@ -39,8 +40,8 @@ export function transactionReader(
   )
 
   return {
-    async transaction({ userNid, deviceId, room, txnId }) {
-      const row = await eventOf.get({ user: userNid, device: deviceId, room, txn: txnId })
+    async transaction({ userNid, deviceId, room, txnId, endpoint = '' }) {
+      const row = await eventOf.get({ user: userNid, device: deviceId, room, txn: txnId, endpoint })
       return (row?.event_id as EventId | undefined) ?? null
     },
 

@@ -95,7 +95,13 @@ export class DuplicateTransactionError extends Error {
   }
 }
 
-export type TransactionKey = { readonly userNid: UserNid; readonly deviceId: string; readonly txnId: string }
+export type TransactionKey = {
+  readonly userNid: UserNid
+  readonly deviceId: string
+  readonly txnId: string
+  /** Which endpoint it was used on, where the device has used the id on another one in the room before. */
+  readonly endpoint?: string
+}
 
 /** What `EventReader.known` tells of a stored event, whatever room it is in. */
 export type KnownEvent = {

@@ -128,9 +128,12 @@ forEachDatabase('append', (test) => {
       { ...transaction, deviceId: 'TABLET' },
       { ...transaction, userNid: 8 as UserNid },
       { ...transaction, txnId: 'A' },
+      { ...transaction, endpoint: 'another' },
     ]
+    const ids: EventNid[] = []
     for (const other of others) {
-      await room.append(store, [{ event: room.event({ prev: [first] }), transaction: other }])
+      const { events } = await room.append(store, [{ event: room.event({ prev: [first] }), transaction: other }])
+      ids.push(events[0]!.nid)
     }
     const elsewhere = await RoomFixture.create(store)
     await elsewhere.append(store, [{ event: elsewhere.event(), transaction }])
@@ -141,6 +144,8 @@ forEachDatabase('append', (test) => {
       const nids = [events[0]!.nid, 999 as EventNid]
       assert.deepEqual(await tx.events.transactionIds(7 as UserNid, 'PHONE', nids), new Map([[events[0]!.nid, 'a']]))
       assert.deepEqual(await tx.events.transactionIds(7 as UserNid, 'TABLET', nids), new Map())
+      const last = ids.at(-1)!
+      assert.deepEqual(await tx.events.transactionIds(7 as UserNid, 'PHONE', [last]), new Map([[last, 'a']]))
     })
   })
 

@@ -63,7 +63,7 @@ export class RoomSending {
     const same = this.#underWay.get(name)
     if (same !== undefined) return same
     // For when another endpoint of this device has used the transaction id.
-    const apart = { userNid, deviceId, txnId: [txnId, type, wanted.redacts ?? ''].join(' ') }
+    const apart = { userNid, deviceId, txnId, endpoint: JSON.stringify([type, wanted.redacts]) }
     const job = this.#job(wanted, transaction, this.#job(wanted, apart))
     const sending = this.#run(roomId, job).finally(() => this.#underWay.delete(name))
     this.#underWay.set(name, sending)

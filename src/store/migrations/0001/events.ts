@@ -67,7 +67,8 @@ export const eventsTables: DomainTables = (d) => [
     device_id ${d.text} NOT NULL,
     room_nid ${d.int} NOT NULL,
     txn_id ${d.text} NOT NULL,
+    endpoint ${d.text} NOT NULL,
     ts ${d.int} NOT NULL
   )${d.rows}`,
-  'CREATE UNIQUE INDEX transactions_key ON transactions (user_nid, txn_id, room_nid, device_id)',
+  'CREATE UNIQUE INDEX transactions_key ON transactions (user_nid, txn_id, room_nid, device_id, endpoint)',
 ]

@@ -42,6 +42,8 @@ export interface EventsTables {
     device_id: string
     room_nid: number
     txn_id: string
+    /** Empty but for those that a device used on several endpoints. */
+    endpoint: string
     ts: number
   }
 }
