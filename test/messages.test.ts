@@ -119,6 +119,20 @@ describe('GET /messages', () => {
     assert.equal('state' in (await bob.get('getRoomEvents', `/rooms/${room}/messages?dir=b`)), false)
   })
 
+  it('repeats a member who was changed on the page, where they are loaded lazily', async () => {
+    const own = await alice.createRoom()
+    const renamed = await alice.setState(own, 'm.room.member', { membership: 'join', displayname: 'A' }, alice.userId)
+    const filter = filterParam({ lazy_load_members: true })
+    for (const dir of ['b', 'f']) {
+      const page = await alice.get('getRoomEvents', `/rooms/${own}/messages?dir=${dir}&limit=100&filter=${filter}`)
+      assert.ok(ids(page.chunk).includes(renamed))
+      assert.deepEqual(
+        page.state.map(({ state_key }: { state_key: string }) => state_key),
+        [alice.userId],
+      )
+    }
+  })
+
   it('filters by relations', async () => {
     const [target = ''] = sent
     const own = await bob.createRoom()
@@ -253,6 +267,37 @@ describe('single events', () => {
     const otherDevice = new RoomClient(hearth, { ...body, userId: body.user_id, token: body.access_token })
     const event = await otherDevice.get('getOneRoomEvent', `/rooms/${room}/event/${sent[11]}`)
     assert.equal('transaction_id' in event.unsigned, false)
+  })
+
+  it('show the transaction id that the client gave, also where it gave it to two endpoints', async () => {
+    const put = async (type: string) => {
+      const path = `/rooms/${room}/send/${type}/same`
+      return (await alice.do('sendMessage', 'PUT', path, { body: 'x', msgtype: 'm.text' })).event_id
+    }
+    const both = [await put('m.room.message'), await put('m.other')]
+    assert.notEqual(both[0], both[1])
+    assert.deepEqual([await put('m.room.message'), await put('m.other')], both)
+    for (const id of both) {
+      const { unsigned } = await alice.get('getOneRoomEvent', `/rooms/${room}/event/${id}`)
+      assert.equal(unsigned.transaction_id, 'same')
+    }
+  })
+
+  it('name their sender as old clients know it, outside of /sync', async () => {
+    const lists = [
+      [await alice.get('getOneRoomEvent', `/rooms/${room}/event/${sent[3]}`)],
+      (await alice.get('getRoomEvents', `/rooms/${room}/messages?dir=b`)).chunk,
+      (await alice.get('getEventContext', `/rooms/${room}/context/${sent[3]}`)).events_before,
+      await alice.get('getRoomState', `/rooms/${room}/state`),
+      (await alice.get('getMembersByRoom', `/rooms/${room}/members`)).chunk,
+      (await alice.get('roomInitialSync', `/rooms/${room}/initialSync`)).messages.chunk,
+    ]
+    for (const list of lists) {
+      assert.ok(list.length > 0)
+      for (const event of list) assert.equal(event.user_id, event.sender)
+    }
+    const { timeline } = (await alice.get('sync', '/sync')).rooms.join[room]
+    assert.equal('user_id' in timeline.events[0], false)
   })
 
   it('show what they replaced', async () => {

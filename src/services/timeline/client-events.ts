@@ -14,7 +14,10 @@ import type { UserNid } from '#store/types/users.ts'
 export type Viewer = { readonly userId: UserId; readonly userNid: UserNid; readonly deviceId: DeviceId | null }
 
 export type ClientFormat = {
-  /** Left out where the answer implies the room, as in `/sync`. */
+  /**
+   * Left out where the answer implies the room, as in `/sync`. NOTSPEC: all other answers have `user_id` beside `sender`
+   * too, as in the first version of the API: some clients read nothing else there.
+   */
   readonly withRoomId: boolean
 }
 
@@ -75,7 +78,7 @@ export function clientEvent(event: Event, format: ClientFormat, unsigned: JsonOb
     type: event.type,
     ...(event.stateKey === null ? {} : { state_key: event.stateKey }),
     sender: event.sender,
-    ...(format.withRoomId ? { room_id: event.roomId } : {}),
+    ...(format.withRoomId ? { user_id: event.sender, room_id: event.roomId } : {}),
     event_id: event.eventId,
     origin_server_ts: event.originServerTs,
     content: contentWithRedacts(event),
