@@ -30,6 +30,7 @@ import { addressPolicy } from '#services/federation/transport/address-policy.ts'
 import type { FederationTransport } from '#services/federation/transport/transport.ts'
 import { Health } from '#services/health/health.ts'
 import { Housekeeping } from '#services/housekeeping/housekeeping.ts'
+import { LogFollowers } from '#services/log/log-followers.ts'
 import { RateLimiter } from '#services/rate-limits/rate-limiter.ts'
 import { ServerLimiter } from '#services/rate-limits/server-limiter.ts'
 import { readingServices } from '#services/reading-services.ts'
@@ -106,6 +107,9 @@ export async function openServices(config: Config, surroundings: Surroundings): 
   metrics.gauge('hearth_rate_limiter_buckets', 'Rate limits that somebody is counted by', () => limiter.size)
   metrics.gauge('hearth_server_limiter_servers', 'Other servers whose requests are counted', () => serverLimiter.size)
   metrics.gauge('hearth_server_limiter_waiting', 'Requests of other servers that wait', () => serverLimiter.waiting)
+  const followers = new LogFollowers({ store, serverName: serverName as ServerName, timers, onError })
+  opened.defer(() => followers.close())
+  followerMetrics(metrics, followers)
   const settings = accountSettings(config)
   const accounts = accountServices({ store, limiter, clock, randomBytes, onError, settings })
   opened.defer(() => accounts.sessions.stop())
@@ -126,12 +130,13 @@ export async function openServices(config: Config, surroundings: Surroundings): 
   await rooms.memberProfiles.resume()
   await accounts.accounts.departBy(rooms)
   const presenceEnabled = config.presence
-  const reading = readingServices({ store, clock, timers, randomBytes, presenceEnabled, onError })
+  const reading = readingServices({ store, followers, clock, timers, randomBytes, presenceEnabled, onError })
   opened.defer(() => reading.stopReading())
   const housekeeping = new Housekeeping({ store, clock, timers, onError })
   opened.defer(() => housekeeping.stop())
   const federation = await federationServices({
     store,
+    followers,
     rooms,
     reading,
     profiles: accounts.profiles,
@@ -169,6 +174,15 @@ async function claimDatabase(store: Store, serverName: string): Promise<void> {
   })
   if (owner === serverName) return
   throw new StartError(`server_name: the database belongs to "${owner}", and can't be used as "${serverName}"`)
+}
+
+function followerMetrics(metrics: Metrics, followers: LogFollowers): void {
+  const label = 'follower'
+  metrics.gauges('hearth_follower_position', 'The stream position up to which a follower has come', label, () =>
+    followers.positions(),
+  )
+  metrics.gauges('hearth_follower_lag', 'Stream positions that a follower has before it', label, () => followers.lags())
+  metrics.gauge('hearth_followers_tail_bytes', 'Memory of what some follower has yet to get', () => followers.tailBytes)
 }
 
 function senderMetrics(metrics: Metrics, sender: FederationSender): void {

@@ -1,5 +1,6 @@
 import type { RandomBytes } from '#services/accounts/secrets.ts'
 import { EphemeralSequence } from '#services/log/ephemeral-sequence.ts'
+import type { LogFollowers } from '#services/log/log-followers.ts'
 import { EventStream } from '#services/old-sync/event-stream.ts'
 import { InitialSync } from '#services/old-sync/initial-sync.ts'
 import { PresenceService } from '#services/presence/presence-service.ts'
@@ -35,6 +36,7 @@ export interface ReadingServices {
 
 type Deps = {
   readonly store: Store
+  readonly followers: LogFollowers
   readonly clock: () => number
   readonly timers: Timers
   readonly randomBytes: RandomBytes
@@ -46,18 +48,18 @@ type Deps = {
 
 /** Makes them all. */
 export function readingServices(deps: Deps): ReadingServices {
-  const { store, clock, timers, randomBytes, presenceEnabled, onError } = deps
+  const { store, followers, clock, timers, randomBytes, presenceEnabled, onError } = deps
   const clientEvents = new ClientEvents(clock)
-  const notifier = new Notifier({ store, timers })
+  const notifier = new Notifier({ store, followers, timers })
   const sequence = new EphemeralSequence(Buffer.from(randomBytes(4)).toString('hex'))
   const typing = new TypingService({ clock, timers, sequence })
   typing.onChange((room) => notifier.wakeRoom(room))
-  const presence = new PresenceService({ store, clock, timers, sequence, enabled: presenceEnabled, onError })
+  const presence = new PresenceService({ store, followers, clock, timers, sequence, enabled: presenceEnabled, onError })
   presence.onNews((_user, rooms) => {
     for (const room of rooms) notifier.wakeRoom(room)
   })
   const unread = new UnreadService()
-  const departures = new TypingDepartures({ store, typing, onError })
+  const departures = new TypingDepartures({ store, followers, typing })
   return {
     timeline: new Timeline({ store, clientEvents }),
     roomState: new RoomState({ store, clientEvents }),
@@ -69,7 +71,7 @@ export function readingServices(deps: Deps): ReadingServices {
     eventStream: new EventStream({ store, notifier, clientEvents, typing, presence, sequence, clock }),
     initialSync: new InitialSync({ store, clientEvents, presence, sequence, clock }),
     async stopReading() {
-      notifier.close()
+      await notifier.close()
       typing.close()
       await departures.close()
       await presence.close()

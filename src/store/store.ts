@@ -14,7 +14,7 @@ import type { FilterReader, FilterStore } from '#store/types/filters.ts'
 import type { InboundReader, InboundStore } from '#store/types/inbound.ts'
 import type { KeyBackupReader, KeyBackupStore } from '#store/types/key-backups.ts'
 import type { KeySignatureReader, KeySignatureStore } from '#store/types/key-signatures.ts'
-import type { LogReader, LogStore } from '#store/types/log.ts'
+import type { LogCommit, LogReader, LogStore } from '#store/types/log.ts'
 import type { MembershipReader, MembershipStore } from '#store/types/memberships.ts'
 import type { MetaReader, MetaStore } from '#store/types/meta.ts'
 import type { OneTimeKeyReader, OneTimeKeyStore } from '#store/types/one-time-keys.ts'
@@ -119,11 +119,14 @@ export interface Store extends AsyncDisposable {
   /** The last stream position that this process knows to be committed. Costs nothing. */
   position(): number
   /**
-   * Calls the listener after each commit that gave out positions, with the last position; on PostgreSQL also for
-   * commits of other processes. News carries no data: read on from where you were. Returns the function that ends it.
+   * Calls the listener after each commit that gave out positions; on PostgreSQL also for commits of other processes.
+   * Returns the function that ends it. Who wants to know what happened registers with `LogFollowers`.
    */
-  onCommit(listener: (position: number) => void): () => void
+  onCommit(listener: CommitListener): () => void
 }
+
+/** Told of the last position, and of what was written to the log where this process did it and knows. */
+export type CommitListener = (position: number, commit: LogCommit | null) => void
 
 /** Where the store writes what an operator should know. pino's logger is one. */
 export type StoreLog = {

@@ -1,4 +1,4 @@
-import type { ReadTx, Store, Tx } from '#store/store.ts'
+import type { CommitListener, ReadTx, Store, Tx } from '#store/store.ts'
 import type { Append, Appended } from '#store/types/events.ts'
 
 /** Nothing more happens to whoever waits for this: the process is dead. One for each, or it would keep all of them. */
@@ -78,9 +78,9 @@ export class CrashingStore implements Store {
     return this.#inner.position()
   }
 
-  onCommit(listener: (position: number) => void): () => void {
-    return this.#inner.onCommit((position) => {
-      if (!this.#isDead) listener(position)
+  onCommit(listener: CommitListener): () => void {
+    return this.#inner.onCommit((position, commit) => {
+      if (!this.#isDead) listener(position, commit)
     })
   }
 

@@ -37,6 +37,20 @@ export class Metrics {
     })
   }
 
+  /** Numbers by a label, read when somebody asks. */
+  gauges(name: string, help: string, label: string, read: () => Readonly<Record<string, number>>): void {
+    new Gauge({
+      name,
+      help,
+      labelNames: [label],
+      registers: [this.#registry],
+      collect() {
+        this.reset()
+        for (const [value, number] of Object.entries(read())) this.set({ [label]: value }, number)
+      },
+    })
+  }
+
   /** Numbers that only grow, by a label, read when somebody asks. `name` ends in `_total`. */
   counters(name: string, help: string, label: string, read: () => Readonly<Record<string, number>>): void {
     new Counter({

@@ -1,6 +1,8 @@
 import { type ServerName, serverOf, type UserId } from '#core/ids.ts'
 import { type DeviceListEdus, edusOf, introductionOf } from '#services/e2ee/device-list-edus.ts'
-import { LogFollowing } from '#services/log/log-following.ts'
+import type { Claim, FollowerWrite, LogBatch } from '#services/log/follower.ts'
+import { ENTRIES_PER_BATCH_MAX, type Following } from '#services/log/following.ts'
+import type { LogFollowers } from '#services/log/log-followers.ts'
 import { TimeSlice } from '#services/time/time-slice.ts'
 import type { ReadTx, Store } from '#store/store.ts'
 import type { DeviceListChange } from '#store/types/devices.ts'
@@ -11,18 +13,13 @@ import type { UserNid } from '#store/types/users.ts'
 
 /** The name under which the follower keeps its position. */
 export const DEVICE_LIST_FOLLOWER = 'device_lists'
-/** How many log entries one look takes. */
-const ENTRIES_PER_LOOK_MAX = 500
-/** After so many entries without anything to send, the database is told how far this is. */
-const ENTRIES_UNWRITTEN_MAX = 10_000
-
 type Deps = {
   readonly store: Store
+  readonly followers: LogFollowers
   readonly serverName: ServerName
   readonly tellsDeviceNames: boolean
   /** Something was queued for a server. */
   readonly eduQueued: (server: ServerName) => void
-  readonly onError: (error: unknown) => void
 }
 
 /** EDUs and whom they are for. */
@@ -35,19 +32,21 @@ type Mail = { readonly edus: readonly LatestEdu[]; readonly servers: ReadonlySet
  */
 export class DeviceListSender {
   readonly #deps: Deps
-  readonly #following: LogFollowing
-  #written: number
+  readonly #following: Following
 
-  private constructor(deps: Deps, from: number) {
+  private constructor(deps: Deps, claim: Claim) {
     this.#deps = deps
-    this.#written = from
-    const { store, onError } = deps
-    this.#following = new LogFollowing({ store, from, step: (position) => this.#step(position), onError })
+    this.#following = deps.followers.follow({
+      name: DEVICE_LIST_FOLLOWER,
+      topics: ['device_list', 'member'],
+      claim,
+      handle: (batch) => this.#handle(batch),
+    })
   }
 
   /** Goes on where the last process ended. */
   static async start(deps: Deps): Promise<DeviceListSender> {
-    return new DeviceListSender(deps, await deps.store.read((tx) => tx.log.followerPosition(DEVICE_LIST_FOLLOWER)))
+    return new DeviceListSender(deps, await deps.followers.claim(DEVICE_LIST_FOLLOWER))
   }
 
   /** Resolves when the end of the log is reached. */
@@ -59,33 +58,29 @@ export class DeviceListSender {
     return this.#following.close()
   }
 
-  async #step(from: number): Promise<number> {
+  async #handle({ from, upTo, entries }: LogBatch): Promise<FollowerWrite | null> {
     const { store, eduQueued } = this.#deps
-    const { mail, upTo } = await store.read((tx) => this.#read(tx, from))
-    if (mail.length > 0 || upTo - this.#written >= ENTRIES_UNWRITTEN_MAX) {
-      await store.write(async (tx) => {
-        for (const { edus, servers } of mail) {
+    const mail = await store.read(async (tx) => [
+      ...(await this.#changes(tx, entries, from, upTo)),
+      ...(await this.#introductions(tx, entries)),
+    ])
+    const due = mail.filter(({ edus, servers }) => edus.length > 0 && servers.size > 0)
+    if (due.length === 0) return null
+    return {
+      async write(tx) {
+        for (const { edus, servers } of due) {
           for (const edu of edus) await tx.outbound.queueLatest(servers, edu)
         }
-        await tx.log.setFollowerPosition(DEVICE_LIST_FOLLOWER, upTo)
-      })
-      this.#written = upTo
+      },
+      written() {
+        for (const server of new Set(due.flatMap(({ servers }) => [...servers]))) eduQueued(server)
+      },
     }
-    for (const server of new Set(mail.flatMap(({ servers }) => [...servers]))) eduQueued(server)
-    return upTo
-  }
-
-  async #read(tx: ReadTx, from: number): Promise<{ mail: Mail[]; upTo: number }> {
-    const end = await tx.position()
-    const entries = await tx.log.between(from, end, ENTRIES_PER_LOOK_MAX)
-    const upTo = entries.length < ENTRIES_PER_LOOK_MAX ? end : (entries.at(-1)?.position ?? end)
-    const found = [...(await this.#changes(tx, entries, from, upTo)), ...(await this.#introductions(tx, entries))]
-    return { mail: found.filter(({ edus, servers }) => edus.length > 0 && servers.size > 0), upTo }
   }
 
   async #changes(tx: ReadTx, entries: readonly LogEntry[], from: number, upTo: number): Promise<Mail[]> {
     if (!entries.some(({ kind }) => kind === 'device_list')) return []
-    const changes = await tx.devices.ownListChanges(from, upTo, ENTRIES_PER_LOOK_MAX)
+    const changes = await tx.devices.ownListChanges(from, upTo, ENTRIES_PER_BATCH_MAX)
     const userIds = await tx.users.userIds([...new Set(changes.map(({ userNid }) => userNid))])
     const mail: Mail[] = []
     for (const { change, since } of latestOfEach(changes)) {

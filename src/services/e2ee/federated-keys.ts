@@ -8,6 +8,7 @@ import { receiveToDevice } from '#services/e2ee/to-device-edu.ts'
 import type { KeyEdus } from '#services/federation/inbound/edus.ts'
 import type { RetrySettings } from '#services/federation/transport/back-off.ts'
 import type { FederationClient } from '#services/federation/transport/federation-client.ts'
+import type { LogFollowers } from '#services/log/log-followers.ts'
 import type { Timers } from '#services/time/timers.ts'
 import type { Store } from '#store/store.ts'
 
@@ -22,6 +23,7 @@ export interface FederatedKeys extends KeyEdus {
 
 type Deps = {
   readonly store: Store
+  readonly followers: LogFollowers
   readonly serverName: ServerName
   readonly client: Pick<FederationClient, 'request' | 'backOff'>
   readonly e2ee: Pick<E2eeServices, 'askRemoteBy' | 'toDevice'>

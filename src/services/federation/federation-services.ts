@@ -12,6 +12,7 @@ import {
 } from '#services/federation/membership/federation-membership-services.ts'
 import { FederationSender } from '#services/federation/outbound/federation-sender.ts'
 import { type FederationReadServices, federationReadServices } from '#services/federation/reads/read-services.ts'
+import type { LogFollowers } from '#services/log/log-followers.ts'
 import type { Profiles } from '#services/profiles/profiles.ts'
 import type { ReadingServices } from '#services/reading-services.ts'
 import type { RoomServices } from '#services/rooms/room-services.ts'
@@ -35,6 +36,7 @@ export interface FederationServices extends FederationLink {
 }
 
 type Deps = Parameters<typeof federationLink>[0] & {
+  readonly followers: LogFollowers
   readonly rooms: RoomServices
   readonly reading: Pick<ReadingServices, 'typing' | 'presence' | 'timeline'>
   readonly profiles: Profiles

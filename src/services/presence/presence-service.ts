@@ -2,6 +2,7 @@ import type { ServerName, UserId } from '#core/ids.ts'
 import { isJsonObject, type JsonObject, type JsonValue, member } from '#core/json/value.ts'
 import { forbidden } from '#core/matrix-error.ts'
 import type { EphemeralSequence } from '#services/log/ephemeral-sequence.ts'
+import type { LogFollowers } from '#services/log/log-followers.ts'
 import { LocalPresence, type PresenceClient } from '#services/presence/local-presence.ts'
 import { PresenceBook } from '#services/presence/presence-book.ts'
 import { type PresenceListener, PresenceUpdates } from '#services/presence/presence-updates.ts'
@@ -19,6 +20,7 @@ const ONE_BY_ONE_MAX = 50
 
 type Deps = {
   readonly store: Store
+  readonly followers: LogFollowers
   readonly clock: () => number
   readonly timers: Timers
   readonly sequence: EphemeralSequence
@@ -40,12 +42,12 @@ export class PresenceService {
   #cancelRound: () => void
 
   constructor(deps: Deps) {
-    const { store, clock, timers, onError } = deps
+    const { store, followers, clock, timers, onError } = deps
     this.#deps = deps
     this.#book = new PresenceBook(deps.sequence)
     this.#local = new LocalPresence({ book: this.#book, clock, timers })
     this.#remote = new RemotePresence({ book: this.#book, store, clock })
-    this.#news = new PresenceUpdates({ store, book: this.#book, onError })
+    this.#news = new PresenceUpdates({ store, followers, book: this.#book, onError })
     this.#cancelRound = timers.after(ROUND_MS, () => this.#round())
   }
 

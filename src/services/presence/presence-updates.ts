@@ -1,17 +1,18 @@
+import type { LogBatch } from '#services/log/follower.ts'
+import type { Following } from '#services/log/following.ts'
+import type { LogFollowers } from '#services/log/log-followers.ts'
 import type { PresenceBook } from '#services/presence/presence-book.ts'
 import type { UserPresence } from '#services/presence/user-presence.ts'
 import type { Store } from '#store/store.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
 import type { UserNid } from '#store/types/users.ts'
 
-/** How many log entries one look for joins takes. */
-const ENTRIES_PER_LOOK_MAX = 1_000
-
 export type PresenceListener = (user: UserPresence, rooms: readonly RoomNid[]) => void
 
 type Deps = {
   readonly store: Store
   readonly book: PresenceBook
+  readonly followers: LogFollowers
   /** Told of failures that no request waits for. */
   readonly onError: (error: unknown) => void
 }
@@ -24,20 +25,22 @@ export class PresenceUpdates {
   readonly #deps: Deps
   readonly #listeners = new Set<PresenceListener>()
   readonly #changed = new Set<UserNid>()
-  readonly #stop: readonly (() => void)[]
-  #seen: number
+  readonly #stopListening: () => void
+  readonly #following: Following
   #looking: Promise<void> | null = null
 
   constructor(deps: Deps) {
     this.#deps = deps
-    this.#seen = deps.store.position()
-    this.#stop = [
-      deps.book.onChange(({ userNid }) => {
-        this.#changed.add(userNid)
-        this.#look()
-      }),
-      deps.store.onCommit(() => this.#look()),
-    ]
+    this.#stopListening = deps.book.onChange(({ userNid }) => {
+      this.#changed.add(userNid)
+      this.#look()
+    })
+    this.#following = deps.followers.follow({
+      name: 'presence',
+      topics: ['member'],
+      isNeeded: () => deps.book.size > 0,
+      handle: (batch) => this.#repeatJoined(batch),
+    })
   }
 
   /** Calls the listener with a user and the rooms that they are in. Returns the function that ends it. */
@@ -48,21 +51,21 @@ export class PresenceUpdates {
 
   /** Resolves when all changes so far have been told. */
   async idle(): Promise<void> {
+    await this.#following.idle()
     while (this.#looking !== null) await this.#looking
   }
 
   async close(): Promise<void> {
-    for (const stop of this.#stop) stop()
+    this.#stopListening()
     this.#listeners.clear()
+    await this.#following.close()
     await this.idle()
   }
 
   #look(): void {
-    const { store, book, onError } = this.#deps
-    if (book.size === 0) this.#seen = store.position()
-    if (this.#changed.size === 0 && this.#seen >= store.position()) return
+    if (this.#changed.size === 0) return
     this.#looking ??= this.#tell()
-      .catch(onError)
+      .catch(this.#deps.onError)
       .finally(() => {
         this.#looking = null
         this.#look()
@@ -71,11 +74,9 @@ export class PresenceUpdates {
 
   async #tell(): Promise<void> {
     const { store, book } = this.#deps
-    const [from, to] = [this.#seen, store.position()]
-    this.#seen = to
     const changed = [...this.#changed]
     this.#changed.clear()
-    const { rooms, joined } = await store.read(async (tx) => {
+    const rooms = await store.read(async (tx) => {
       const found = new Map<UserNid, RoomNid[]>()
       for (const user of changed) {
         found.set(
@@ -83,18 +84,27 @@ export class PresenceUpdates {
           (await tx.memberships.ofUser(user, ['join'])).map(({ roomNid }) => roomNid),
         )
       }
-      const entries = from < to ? await tx.log.between(from, to, ENTRIES_PER_LOOK_MAX) : []
-      const moved = new Set<UserNid>()
-      for (const { kind, roomNid, userNid } of entries) {
-        if (kind !== 'event' || roomNid === null || userNid === null || book.get(userNid) === null) continue
-        if ((await tx.memberships.one(userNid, roomNid))?.membership === 'join') moved.add(userNid)
-      }
-      return { rooms: found, joined: moved }
+      return found
     })
     for (const [userNid, ofUser] of rooms) {
       const user = book.get(userNid)
       if (user !== null) for (const listener of this.#listeners) listener(user, ofUser)
     }
+  }
+
+  async #repeatJoined({ entries }: LogBatch): Promise<null> {
+    const { store, book } = this.#deps
+    const known = entries.filter(({ userNid }) => userNid !== null && book.get(userNid) !== null)
+    if (known.length === 0) return null
+    const joined = await store.read(async (tx) => {
+      const found = new Set<UserNid>()
+      for (const { roomNid, userNid } of known) {
+        if (roomNid === null || userNid === null) continue
+        if ((await tx.memberships.one(userNid, roomNid))?.membership === 'join') found.add(userNid)
+      }
+      return found
+    })
     for (const userNid of joined) book.repeat(userNid)
+    return null
   }
 }

@@ -1,3 +1,6 @@
+import type { LogBatch } from '#services/log/follower.ts'
+import type { Following } from '#services/log/following.ts'
+import type { LogFollowers } from '#services/log/log-followers.ts'
 import type { Timers } from '#services/time/timers.ts'
 import type { ReadTx, Store } from '#store/store.ts'
 import type { LogEntry } from '#store/types/log.ts'
@@ -8,28 +11,33 @@ import type { UserNid } from '#store/types/users.ts'
 export type Interest = { readonly userNid: UserNid; readonly rooms: ReadonlySet<RoomNid> }
 
 type Waiter = Interest & { readonly wake: () => void }
-type Deps = { readonly store: Store; readonly timers: Timers }
+type Deps = { readonly store: Store; readonly timers: Timers; readonly followers: LogFollowers }
 
-/** How many log entries one look takes; with more, everybody who waits is woken. */
+/** How many log entries are looked through for one waiter; with more, it is woken. */
 const ENTRIES_PER_LOOK_MAX = 1_000
 
 /**
- * Wakes long polls. It follows the log: after a commit it reads which rooms and users the new entries are about and
- * wakes those who wait for them. A wake says only "look again".
+ * Wakes long polls. It follows the log for which rooms and users the new entries are about, and wakes those who wait for
+ * them. A wake says only "look again".
  */
 export class Notifier {
   readonly #deps: Deps
   readonly #byUser = new Map<UserNid, Set<Waiter>>()
   readonly #byRoom = new Map<RoomNid, Set<Waiter>>()
-  readonly #stopListening: () => void
-  /** Waiters have been told of everything up to here. */
-  #told: number
-  #looking: Promise<void> | null = null
+  readonly #following: Following
+  /** Waiters have been told, or are being told, of everything up to here. */
+  #told = 0
 
   constructor(deps: Deps) {
     this.#deps = deps
-    this.#told = deps.store.position()
-    this.#stopListening = deps.store.onCommit(() => this.#look())
+    this.#following = deps.followers.follow({
+      name: 'sync',
+      topics: ['event', 'receipt', 'account_data', 'profile', 'device_list', 'to_device', 'membership'],
+      isNeeded: () => this.#byUser.size > 0,
+      handle: (batch) => this.#tell(batch),
+      // Without the log nobody can be told apart: all look for themselves, and meet the database's error there.
+      failed: () => this.#wakeAll(),
+    })
   }
 
   /**
@@ -45,7 +53,8 @@ export class Notifier {
     signal.addEventListener('abort', () => resolve(), { once: true })
     try {
       // What was told between the caller's snapshot and now went past this waiter.
-      if (this.#told > after && (await this.#happened(interest, after, this.#told))) return
+      const told = Math.max(this.#told, this.#following.position)
+      if (told > after && (await this.#happened(interest, after, told))) return
       await promise
     } finally {
       cancelTimer()
@@ -58,46 +67,25 @@ export class Notifier {
     for (const waiter of this.#byRoom.get(roomNid) ?? []) waiter.wake()
   }
 
-  close(): void {
-    this.#stopListening()
+  async close(): Promise<void> {
     this.#wakeAll()
+    await this.#following.close()
   }
 
   #wakeAll(): void {
     for (const waiters of this.#byUser.values()) for (const waiter of waiters) waiter.wake()
   }
 
-  #look(): void {
-    if (this.#byUser.size === 0) {
-      this.#told = this.#deps.store.position()
-      return
-    }
-    this.#looking ??= this.#tell()
-      // Without the log nobody can be told apart: all look for themselves, and meet the database's error there.
-      .catch(() => this.#wakeAll())
-      .finally(() => {
-        this.#looking = null
-        if (this.#told < this.#deps.store.position()) this.#look()
-      })
-  }
-
-  async #tell(): Promise<void> {
-    const to = this.#deps.store.position()
-    const from = this.#told
-    this.#told = to
-    const { entries, rooms } = await this.#deps.store.read(async (tx) => {
-      const entries = await tx.log.between(from, to, ENTRIES_PER_LOOK_MAX + 1)
-      return { entries, rooms: await roomsOf(tx, usersWithOtherDevices(entries)) }
-    })
-    if (entries.length > ENTRIES_PER_LOOK_MAX) {
-      this.#wakeAll()
-      return
-    }
+  async #tell({ upTo, entries }: LogBatch): Promise<null> {
+    this.#told = upTo
+    const users = usersWithOtherDevices(entries)
+    const rooms = users.length === 0 ? [] : await this.#deps.store.read((tx) => roomsOf(tx, users))
     for (const entry of entries) {
       if (entry.userNid !== null) for (const waiter of this.#byUser.get(entry.userNid) ?? []) waiter.wake()
       if (entry.roomNid !== null && isForRoom(entry)) this.wakeRoom(entry.roomNid)
     }
     for (const room of rooms) this.wakeRoom(room)
+    return null
   }
 
   async #happened(interest: Interest, from: number, to: number): Promise<boolean> {

@@ -1,69 +1,54 @@
+import type { FollowedEntry, LogBatch } from '#services/log/follower.ts'
+import type { Following } from '#services/log/following.ts'
+import type { LogFollowers } from '#services/log/log-followers.ts'
 import type { TypingService } from '#services/typing/typing-service.ts'
 import type { Store } from '#store/store.ts'
-import type { LogEntry } from '#store/types/log.ts'
 
 type Deps = {
   readonly store: Store
   readonly typing: TypingService
-  /** Told of failures that no request waits for. */
-  readonly onError: (error: unknown) => void
+  readonly followers: LogFollowers
 }
-
-/** How many log entries one look takes; those who left in what is skipped stop typing when their time is over. */
-const ENTRIES_PER_LOOK_MAX = 1_000
 
 /** Follows the log for users who leave a room, or are removed from it, while they type there: they stop. */
 export class TypingDepartures {
   readonly #deps: Deps
-  readonly #stopListening: () => void
-  #seen: number
-  #looking: Promise<void> | null = null
+  readonly #following: Following
 
   constructor(deps: Deps) {
     this.#deps = deps
-    this.#seen = deps.store.position()
-    this.#stopListening = deps.store.onCommit(() => this.#look())
+    this.#following = deps.followers.follow({
+      name: 'typing',
+      topics: ['member'],
+      isNeeded: () => deps.typing.isAnybodyTyping,
+      handle: (batch) => this.#stopDeparted(batch),
+    })
   }
 
-  /** Resolves when no look is under way any more. */
-  async close(): Promise<void> {
-    this.#stopListening()
-    await this.#looking
+  /** Resolves when nobody is being looked up any more. */
+  close(): Promise<void> {
+    return this.#following.close()
   }
 
-  #look(): void {
-    const { store, typing, onError } = this.#deps
-    if (!typing.isAnybodyTyping) this.#seen = store.position()
-    if (this.#seen >= store.position()) return
-    this.#looking ??= this.#stopDeparted()
-      .catch(onError)
-      .finally(() => {
-        this.#looking = null
-        this.#look()
-      })
-  }
-
-  async #stopDeparted(): Promise<void> {
+  async #stopDeparted({ entries }: LogBatch): Promise<null> {
     const { store, typing } = this.#deps
-    const from = this.#seen
-    const to = store.position()
-    this.#seen = to
+    const moves = entries.filter(isMembershipChange).filter(({ roomNid }) => typing.typingIn(roomNid).length > 0)
+    if (moves.length === 0) return null
     const departed = await store.read(async (tx) => {
       const found = []
-      for (const entry of await tx.log.between(from, to, ENTRIES_PER_LOOK_MAX)) {
-        if (!isMembershipChange(entry)) continue
-        const { roomNid, userNid } = entry
+      for (const { roomNid, userNid } of moves) {
         const now = await tx.memberships.one(userNid, roomNid)
         if (now?.membership !== 'join') found.push({ roomNid, userId: await tx.users.userId(userNid) })
       }
       return found
     })
     for (const { roomNid, userId } of departed) typing.stop(roomNid, userId)
+    return null
   }
 }
 
-type MembershipChange = LogEntry & { readonly [field in 'roomNid' | 'userNid']: NonNullable<LogEntry[field]> }
+type MembershipChange = FollowedEntry & { readonly [field in 'roomNid' | 'userNid']: NonNullable<FollowedEntry[field]> }
 
-function isMembershipChange(entry: LogEntry): entry is MembershipChange {
-  return entry.kind === 'event' && entry.roomNid !== null && entry.userNid !== null
+function isMembershipChange(entry: FollowedEntry): entry is MembershipChange {
+  return entry.roomNid !== null && entry.userNid !== null
 }

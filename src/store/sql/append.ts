@@ -6,13 +6,14 @@ import { timelineReferences } from '#store/sql/cited-by.ts'
 import { textList } from '#store/sql/connection.ts'
 import { CurrentStateWriter } from '#store/sql/current-state.ts'
 import { EventWriter } from '#store/sql/event-writer.ts'
-import { logKindNumber } from '#store/sql/log.ts'
+import { addLogEntry, ENTRY_BYTES } from '#store/sql/log.ts'
 import { perConnection } from '#store/sql/per-connection.ts'
 import { RelationWriter } from '#store/sql/relation-writer.ts'
 import { RowBatch } from '#store/sql/row-batch.ts'
 import type { Sql } from '#store/sql/sql.ts'
 import { stateTree } from '#store/sql/state.ts'
 import { type StateKeys, stateKeys } from '#store/sql/state-keys.ts'
+import { parsedBytes } from '#store/sql/stored-events.ts'
 import type { AppendedEvent } from '#store/sql/timeline-event.ts'
 import { transactionReader } from '#store/sql/transactions.ts'
 import type { StateTree } from '#store/state-tree/state-tree.ts'
@@ -93,15 +94,22 @@ export class Appender {
     }
     const batch = new RowBatch()
     const placed = await this.#place(roomNid, head, events)
-    for (const event of placed) this.#addEvent(roomNid, event, batch)
+    const characters = placed.map((event) => this.#addEvent(roomNid, event, batch))
     this.#gaps.open(roomNid, placed, batch)
     const ids = placed.map(({ event }) => event.eventId)
     const missing = head.has_gaps ? await this.#gaps.missing(roomNid, ids) : new Set<EventId>()
     addExtremities(roomNid, placed, missing, batch)
     await this.#relations.write(roomNid, placed, batch)
     const change = await this.#currentState.change(roomNid, head.state_id as StateId, placed, currentState, batch)
-    for (const position of [...placed.map((event) => event.position), ...change.extraPositions]) {
-      batch.add(rows.LOG_ROW, position, logKindNumber('event'), roomNid, change.members.get(position) ?? null)
+    const entryAt = (position: number) =>
+      ({ position, kind: 'event', roomNid, userNid: change.members.get(position) ?? null }) as const
+    for (const [i, { position, nid, event, verdict }] of placed.entries()) {
+      const bytes = ENTRY_BYTES + parsedBytes(characters[i]!)
+      const logged = verdict === 'accepted' ? { nid, roomNid, position, event } : null
+      addLogEntry(this.#sql, batch, { ...entryAt(position), event: logged, bytes })
+    }
+    for (const position of change.extraPositions) {
+      addLogEntry(this.#sql, batch, { ...entryAt(position), event: null, bytes: ENTRY_BYTES })
     }
     const shown = placed.findLast(({ verdict }) => verdict === 'accepted')
     const headSeq = head.head_seq + 1
@@ -207,12 +215,15 @@ export class Appender {
     return count === 0 ? 0 : this.#sql.allocate('event', count)
   }
 
-  #addEvent(room: RoomNid, placed: AppendedEvent, batch: RowBatch): void {
+  /** Returns the length of the event's JSON. */
+  #addEvent(room: RoomNid, placed: AppendedEvent, batch: RowBatch): number {
     const { nid, transaction } = placed
-    this.#events.add(room, placed, batch)
-    if (transaction === undefined) return
-    const { userNid, deviceId, txnId, endpoint = '' } = transaction
-    batch.add(rows.TRANSACTION, nid, userNid, deviceId, room, txnId, endpoint, this.#sql.clock())
+    const characters = this.#events.add(room, placed, batch)
+    if (transaction !== undefined) {
+      const { userNid, deviceId, txnId, endpoint = '' } = transaction
+      batch.add(rows.TRANSACTION, nid, userNid, deviceId, room, txnId, endpoint, this.#sql.clock())
+    }
+    return characters
   }
 }
 

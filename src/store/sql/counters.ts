@@ -53,6 +53,13 @@ export class Counters {
     return { text, position: changed.includes('position') ? values.position : null }
   }
 
+  /** The last position before this transaction, and its own last one; null when it gave none out. */
+  positions(): { from: number; to: number } | null {
+    const [stored, values] = [this.#stored, this.#values]
+    if (stored === null || values === null || stored.position === values.position) return null
+    return { from: stored.position, to: values.position }
+  }
+
   /** The transaction ended. */
   forget(): void {
     this.#stored = null

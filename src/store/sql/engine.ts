@@ -1,5 +1,6 @@
 import type { ReadTx, Tx } from '#store/store.ts'
 import type { Append } from '#store/types/events.ts'
+import type { LogCommit } from '#store/types/log.ts'
 
 /** A function that waits for its turn to write. */
 export type PendingWrite = {
@@ -31,6 +32,6 @@ export interface Engine {
 
 /** What an engine tells the store. */
 export type EngineEvents = {
-  /** A commit, of this process or another, made this position visible. */
-  readonly committed: (position: number) => void
+  /** A commit made this position visible. Of this process's own what it wrote to the log is told. */
+  readonly committed: (position: number, commit?: LogCommit) => void
 }

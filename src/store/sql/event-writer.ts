@@ -44,10 +44,13 @@ export class EventWriter {
     return senders
   }
 
-  add(room: RoomNid, event: TimelineEvent | NewOutlier, batch: RowBatch): void {
+  /** Returns the length of the event's JSON. */
+  add(room: RoomNid, event: TimelineEvent | NewOutlier, batch: RowBatch): number {
+    const json = storedText(event.event.json)
     if (event.isPromoted) this.#promote(event, batch)
-    else this.#insert(room, event, batch)
+    else this.#insert(room, event, json, batch)
     if (event.verdict !== 'accepted' && event.reason !== undefined) batch.add(rows.REJECTION, event.nid, event.reason)
+    return json.length
   }
 
   /** To be called when the batch was written. */
@@ -55,9 +58,8 @@ export class EventWriter {
     for (const placed of events) this.#citations.placed(placed.event.eventId, placed)
   }
 
-  #insert(room: RoomNid, placed: TimelineEvent | NewOutlier, batch: RowBatch): void {
+  #insert(room: RoomNid, placed: TimelineEvent | NewOutlier, json: string, batch: RowBatch): void {
     const { event, nid } = placed
-    const json = storedText(event.json)
     const place = 'rank' in placed ? placed : { position: null, rank: null, stateBefore: 0, stateAfter: 0 }
     batch.add(
       rows.EVENT_ROW,

@@ -1,5 +1,7 @@
+import { LOG_ROW } from '#store/sql/append-rows.ts'
+import type { RowBatch } from '#store/sql/row-batch.ts'
 import type { Sql } from '#store/sql/sql.ts'
-import type { LogKind, LogStore } from '#store/types/log.ts'
+import { type CommittedEntry, type LogKind, type LogStore, LostLeaseError } from '#store/types/log.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
 import type { UserNid } from '#store/types/users.ts'
 
@@ -16,6 +18,15 @@ const LOG_KINDS: readonly LogKind[] = [
 
 /** The number of a kind in the database. */
 export const logKindNumber = (kind: LogKind): number => LOG_KINDS.indexOf(kind)
+
+/** About so much memory an entry takes without its event. */
+export const ENTRY_BYTES = 100
+
+/** Adds the entry's row to the batch, and tells the followers of it after the commit. */
+export function addLogEntry(sql: Sql, batch: RowBatch, entry: CommittedEntry): void {
+  batch.add(LOG_ROW, entry.position, logKindNumber(entry.kind), entry.roomNid, entry.userNid)
+  sql.logged(entry)
+}
 
 export function logStore(sql: Sql): LogStore {
   const between = sql.prepare((db, p: { from: number; to: number; limit: number }) =>
@@ -40,6 +51,17 @@ export function logStore(sql: Sql): LogStore {
       .onConflict((conflict) => conflict.column('name').doUpdateSet({ position: p.position })),
   )
 
+  const claim = sql.prepare((db, p: { name: string }) =>
+    db
+      .insertInto('followers')
+      .values({ name: p.name, position: 0, fence: 1 })
+      .onConflict((conflict) => conflict.column('name').doUpdateSet((is) => ({ fence: is('followers.fence', '+', 1) })))
+      .returning(['position', 'fence']),
+  )
+  const move = sql.prepare((db, p: { name: string; fence: number; position: number }) =>
+    db.updateTable('followers').set({ position: p.position }).where('name', '=', p.name).where('fence', '=', p.fence),
+  )
+
   return {
     async between(from, to, limit) {
       const rows = await between.all({ from, to, limit })
@@ -57,12 +79,25 @@ export function logStore(sql: Sql): LogStore {
 
     async append(kind, { roomNid, userNid }) {
       const position = await sql.nextPosition()
-      await insert.run({ position, kind: logKindNumber(kind), room: roomNid ?? null, user: userNid ?? null })
+      const about = { roomNid: roomNid ?? null, userNid: userNid ?? null }
+      await insert.run({ position, kind: logKindNumber(kind), room: about.roomNid, user: about.userNid })
+      sql.logged({ position, kind, ...about, event: null, bytes: ENTRY_BYTES })
       return position
     },
 
     async setFollowerPosition(follower, position) {
       await setFollower.run({ name: follower, position })
+    },
+
+    async claimFollower(follower) {
+      const row = await claim.get({ name: follower })
+      if (row === undefined) throw new Error(`The follower ${follower} could not be claimed`)
+      return { lease: { follower, fence: row.fence }, position: row.position }
+    },
+
+    async moveFollower(lease, position) {
+      const moved = await move.run({ name: lease.follower, fence: lease.fence, position })
+      if (moved === 0) throw new LostLeaseError(lease)
     },
   }
 }

@@ -4,6 +4,7 @@ import { UnfitDatabaseError } from '#store/errors.ts'
 import { MIGRATIONS } from '#store/migrations/list.ts'
 import { migrate } from '#store/migrations/migrate.ts'
 import type { Connection } from '#store/sql/connection.ts'
+import type { EngineEvents } from '#store/sql/engine.ts'
 import { faultOf } from '#store/sql/faults.ts'
 import { PostgresConnection } from '#store/sql/postgres/connection.ts'
 import { PostgresEngine } from '#store/sql/postgres/engine.ts'
@@ -88,8 +89,8 @@ function surroundingsOf({ serverName, clock, storageLimits }: StoreOptions): Sur
   return { serverName, clock, ...(storageLimits && { storageLimits }) }
 }
 
-function eventsOf(positions: Positions) {
-  return { committed: (position: number) => positions.reached(position) }
+function eventsOf(positions: Positions): EngineEvents {
+  return { committed: (position, commit) => positions.reached(position, commit) }
 }
 
 async function storedPosition(connection: Connection): Promise<number> {

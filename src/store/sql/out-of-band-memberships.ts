@@ -1,7 +1,7 @@
 import { jsonText } from '#core/json/text.ts'
 import { isJsonObject, type JsonArray, type JsonObject, type JsonValue } from '#core/json/value.ts'
 import * as rows from '#store/sql/append-rows.ts'
-import { logKindNumber } from '#store/sql/log.ts'
+import { addLogEntry, ENTRY_BYTES } from '#store/sql/log.ts'
 import { MembershipWriter } from '#store/sql/membership-writer.ts'
 import { perConnection } from '#store/sql/per-connection.ts'
 import { RowBatch } from '#store/sql/row-batch.ts'
@@ -42,7 +42,15 @@ export class OutOfBandMemberships {
     const batch = new RowBatch()
     const change = { userId, eventNid, membership, position }
     const { joined, invited, localJoined } = await this.#memberships.write(room, [change], batch)
-    batch.add(rows.LOG_ROW, position, logKindNumber('membership'), room, user)
+    const entry = {
+      position,
+      kind: 'membership',
+      roomNid: room,
+      userNid: user,
+      event: null,
+      bytes: ENTRY_BYTES,
+    } as const
+    addLogEntry(this.#sql, batch, entry)
     await batch.write(this.#sql)
     await this.#sql.run(
       'UPDATE rooms SET joined = joined + ?, invited = invited + ?, local_joined = local_joined + ? WHERE nid = ?',

@@ -7,6 +7,7 @@ import { kyselyOver } from '#store/sql/kysely.ts'
 import { PreparedStatement } from '#store/sql/prepared.ts'
 import type { Schema } from '#store/sql/schema.ts'
 import type { Prepared, Sql } from '#store/sql/sql.ts'
+import type { CommittedEntry, LogCommit } from '#store/types/log.ts'
 import type { StorageLimits } from '#store/types/storage-use.ts'
 
 /** Objects that all connections of a store share, by the function that makes them. */
@@ -23,7 +24,12 @@ export type Surroundings = {
 export type SessionOptions = Surroundings & { readonly shared: Shared; readonly writable: boolean }
 
 /** A place in a transaction to return to. */
-export type Mark = { readonly hooks: HookMark; readonly counters: CounterValues | null; readonly changes: number }
+export type Mark = {
+  readonly hooks: HookMark
+  readonly counters: CounterValues | null
+  readonly changes: number
+  readonly entries: number
+}
 
 /** `Sql` over one connection, with the engine's side of it: where transactions begin and end. */
 export class Session implements Sql {
@@ -37,6 +43,7 @@ export class Session implements Sql {
   readonly #shared: Shared
   readonly #writable: boolean
   #open = false
+  #entries: CommittedEntry[] = []
   /** Statements that may have changed something, or failed. */
   #changes = 0
 
@@ -98,6 +105,10 @@ export class Session implements Sql {
     return rows[0]?.['position'] as number
   }
 
+  logged(entry: CommittedEntry): void {
+    this.#entries.push(entry)
+  }
+
   afterCommit(fn: () => void): void {
     this.#hooks.afterCommit(fn)
   }
@@ -124,13 +135,19 @@ export class Session implements Sql {
   }
 
   mark(): Mark {
-    return { hooks: this.#hooks.mark(), counters: this.#counters.values, changes: this.#changes }
+    return {
+      hooks: this.#hooks.mark(),
+      counters: this.#counters.values,
+      changes: this.#changes,
+      entries: this.#entries.length,
+    }
   }
 
   /** What happened since the mark was taken back. */
   rolledBackTo(mark: Mark): void {
     this.#counters.restore(mark.counters)
     this.#hooks.rolledBack(mark.hooks)
+    this.#entries.length = mark.entries
   }
 
   /** The last statement before the commit, if there is one, and the position that the commit makes visible. */
@@ -138,18 +155,25 @@ export class Session implements Sql {
     return this.#counters.writeBack()
   }
 
-  /** The transaction is durable. */
-  committed(): void {
-    this.#open = false
-    this.#counters.forget()
+  /** The transaction is durable. Tells what it wrote to the log; null without anything. */
+  committed(): LogCommit | null {
+    const positions = this.#counters.positions()
+    const entries = this.#entries.sort((a, b) => a.position - b.position)
+    this.#end()
     this.#hooks.committed()
+    return positions === null ? null : { ...positions, entries }
   }
 
   /** The whole transaction was taken back. */
   rolledBack(): void {
+    this.#end()
+    this.#hooks.rolledBack()
+  }
+
+  #end(): void {
     this.#open = false
     this.#counters.forget()
-    this.#hooks.rolledBack()
+    this.#entries = []
   }
 
   async #execute(text: string, parameters: readonly unknown[], reuse: boolean): Promise<Result> {

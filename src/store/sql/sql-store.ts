@@ -3,13 +3,14 @@ import { StoreClosedError } from '#store/errors.ts'
 import type { Engine, PendingWrite } from '#store/sql/engine.ts'
 import { Faults } from '#store/sql/faults.ts'
 import { GroupCommit } from '#store/sql/group-commit.ts'
-import type { ReadTx, Store, StoreLog, Tx } from '#store/store.ts'
+import type { CommitListener, ReadTx, Store, StoreLog, Tx } from '#store/store.ts'
 import type { Append, Appended } from '#store/types/events.ts'
+import type { LogCommit } from '#store/types/log.ts'
 
 /** The positions that this process knows to be committed, and who wants to know. */
 export class Positions {
   readonly #log: StoreLog
-  readonly #listeners = new Set<(position: number) => void>()
+  readonly #listeners = new Set<CommitListener>()
   #last = 0
 
   constructor(log: StoreLog) {
@@ -21,21 +22,21 @@ export class Positions {
   }
 
   /** A commit made this position visible. Old news are none. */
-  reached(position: number): void {
+  reached(position: number, commit: LogCommit | null = null): void {
     if (position <= this.#last) return
     this.#last = position
     for (const listener of this.#listeners) {
       try {
-        listener(position)
+        listener(position, commit)
       } catch (error) {
         this.#log.error({ error }, 'A listener of commits failed')
       }
     }
   }
 
-  listen(listener: (position: number) => void): () => void {
+  listen(listener: CommitListener): () => void {
     // A function may be given twice, and each ends its own.
-    const own = (position: number) => listener(position)
+    const own: CommitListener = (position, commit) => listener(position, commit)
     this.#listeners.add(own)
     return () => {
       this.#listeners.delete(own)
@@ -107,7 +108,7 @@ export class SqlStore implements Store {
     return this.#positions.last
   }
 
-  onCommit(listener: (position: number) => void): () => void {
+  onCommit(listener: CommitListener): () => void {
     return this.#positions.listen(listener)
   }
 

@@ -3,6 +3,7 @@ import type { ServerName } from '#core/ids.ts'
 import type { DialectName, SqlValue } from '#store/sql/connection.ts'
 import type { Counter } from '#store/sql/counters.ts'
 import type { Schema } from '#store/sql/schema.ts'
+import type { CommittedEntry } from '#store/types/log.ts'
 import type { StorageLimits } from '#store/types/storage-use.ts'
 
 /** A statement compiled once. The values of its parameters are given by name at each call. */
@@ -51,6 +52,9 @@ export interface Sql {
   nextPosition(): Promise<number>
   /** The highest stream position given out in this snapshot or transaction. */
   position(): Promise<number>
+
+  /** Notes an entry of the log that this transaction writes: its followers get it after the commit. */
+  logged(entry: CommittedEntry): void
 
   /** Calls `fn` when what was written is durable: the moment to publish caches. Must not throw. */
   afterCommit(fn: () => void): void

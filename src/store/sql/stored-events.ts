@@ -144,8 +144,13 @@ export function parseStored(text: string, rules: RoomVersionRules): JsonObject {
   return parseJsonText(text, { depthMax: EVENT_DEPTH_MAX, lossless: true }) as JsonObject
 }
 
+/** About how much memory an event takes whose JSON is so long. */
+export function parsedBytes(characters: number): number {
+  return characters * BYTES_PER_CHARACTER + EVENT_OVERHEAD_BYTES
+}
+
 function cached(event: Event, redactedBy: number | null, characters: number): Cached {
-  return { redactedBy, event, bytes: characters * BYTES_PER_CHARACTER + EVENT_OVERHEAD_BYTES }
+  return { redactedBy, event, bytes: parsedBytes(characters) }
 }
 
 function eventRow(row: EventColumns, event: Event): EventRow {

@@ -10,6 +10,7 @@ import { BackOff } from '#services/federation/transport/back-off.ts'
 import { FederationClient } from '#services/federation/transport/federation-client.ts'
 import type { WireReply, WireRequest } from '#services/federation/transport/transport.ts'
 import { EphemeralSequence } from '#services/log/ephemeral-sequence.ts'
+import { LogFollowers } from '#services/log/log-followers.ts'
 import { PresenceService } from '#services/presence/presence-service.ts'
 import { TypingService } from '#services/typing/typing-service.ts'
 import { openStore } from '#store/sql/open.ts'
@@ -130,12 +131,18 @@ export async function senderWorld(): Promise<SenderWorld> {
     const client = new FederationClient({ transport: { exchange }, backOff, signer })
     const sequence = new EphemeralSequence('e')
     const typing = new TypingService({ clock, timers, sequence })
-    const presence = new PresenceService({ store: counted, clock, timers, sequence, enabled: true, onError })
+    const followers = new LogFollowers({ store: counted, serverName: HERE, timers, onError })
+    const presence = new PresenceService({ store: counted, followers, clock, timers, sequence, enabled: true, onError })
     let isOver = false
     // What a process that is gone would still write never comes to the disk.
     const own: Store = { ...counted, write: (fn) => (isOver ? Promise.reject(new Error('gone')) : counted.write(fn)) }
+    const onOwnError = (error: unknown) => {
+      if (!isOver) onError(error)
+    }
+    const ownFollowers = new LogFollowers({ store: own, serverName: HERE, timers, onError: onOwnError })
     const sender = await FederationSender.start({
       store: own,
+      followers: ownFollowers,
       serverName: HERE,
       client,
       typing,
@@ -143,9 +150,7 @@ export async function senderWorld(): Promise<SenderWorld> {
       clock,
       timers,
       randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
-      onError: (error) => {
-        if (!isOver) onError(error)
-      },
+      onError: onOwnError,
       onDropped: (server, count) => dropped.push([server, count]),
     })
     const close = async (crash: boolean) => {
@@ -153,6 +158,8 @@ export async function senderWorld(): Promise<SenderWorld> {
       await sender.close()
       typing.close()
       await presence.close()
+      await ownFollowers.close()
+      await followers.close()
       await backOff.idle()
       await store[Symbol.asyncDispose]()
     }

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
-import type { LogKind } from '#store/types/log.ts'
+import { type LogCommit, type LogKind, LostLeaseError } from '#store/types/log.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
 import type { UserNid } from '#store/types/users.ts'
 import { forEachDatabase } from '#test/store/harness.ts'
+import { ALICE, CAROL, RoomFixture } from '#test/store/rooms/room-fixture.ts'
 
 const KINDS: readonly LogKind[] = [
   'event',
@@ -52,5 +53,70 @@ forEachDatabase('log', (test) => {
     assert.equal(await again.read((tx) => tx.log.followerPosition('unread')), 8)
     // Following is no news to anyone.
     assert.equal(store.position(), 0)
+  })
+
+  test('each commit tells what it wrote to the log, and of events those that are shown', async (open) => {
+    const store = await open()
+    const commits: LogCommit[] = []
+    store.onCommit((_position, commit) => {
+      if (commit !== null) commits.push(commit)
+    })
+    const room = await RoomFixture.create(store)
+    const created = room.state('m.room.create', '')
+    await room.append(store, [created, room.member(ALICE, 'join')])
+    await Promise.all([
+      store.write((tx) => tx.log.append('profile', { userNid: 4 as UserNid })),
+      assert.rejects(
+        store.write(async (tx) => {
+          await tx.log.append('profile', { userNid: 5 as UserNid })
+          throw new Error('taken back')
+        }),
+      ),
+      store.write((tx) => tx.log.append('receipt', { roomNid: room.nid })),
+    ])
+    const rejected = room.event()
+    await room.append(store, [{ event: rejected, verdict: 'rejected' }, room.event({ sender: CAROL })])
+    let end = 0
+    for (const { from, to } of commits) {
+      assert.equal(from, end)
+      end = to
+    }
+    assert.equal(end, store.position())
+    const told = commits.flatMap(({ entries }) => entries)
+    assert.deepEqual(
+      told.map(({ position, kind, roomNid, userNid }) => ({ position, kind, roomNid, userNid })),
+      await store.read((tx) => tx.log.between(0, 99, 99)),
+    )
+    assert.deepEqual(
+      told.map(({ event }) => event?.event.type ?? null),
+      ['m.room.create', 'm.room.member', null, null, null, 'm.room.message'],
+    )
+    for (const { event, position, bytes } of told) {
+      assert.ok(bytes > 0)
+      if (event === null) continue
+      const row = await store.read((tx) => tx.events.byId(event.event.eventId))
+      assert.deepEqual(
+        [event.nid, event.roomNid, event.position, event.event.json],
+        [row?.nid, row?.roomNid, position, row?.event.json],
+      )
+    }
+  })
+
+  test('a follower is moved by the one who claimed it last, and nobody else', async (open) => {
+    const store = await open()
+    const first = await store.write((tx) => tx.log.claimFollower('search'))
+    await store.write((tx) => tx.log.moveFollower(first.lease, 3))
+    const second = await (await open()).write((tx) => tx.log.claimFollower('search'))
+    assert.deepEqual([first.position, second.position], [0, 3])
+    const late = store.write(async (tx) => {
+      await tx.log.append('profile', { userNid: 1 as UserNid })
+      await tx.log.moveFollower(first.lease, 9)
+    })
+    await assert.rejects(late, LostLeaseError)
+    await store.write((tx) => tx.log.moveFollower(second.lease, 4))
+    assert.deepEqual(
+      await store.read(async (tx) => [await tx.log.followerPosition('search'), await tx.position()]),
+      [4, 0],
+    )
   })
 })

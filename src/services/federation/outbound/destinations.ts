@@ -1,7 +1,7 @@
 import type { ServerName } from '#core/ids.ts'
 import { Destination, type DestinationDeps } from '#services/federation/outbound/destination.ts'
 import type { DueEvent } from '#services/federation/outbound/due-event.ts'
-import type { Outbox } from '#services/federation/outbound/log-follower.ts'
+import type { Outbox } from '#services/federation/outbound/outbox-follower.ts'
 import type { ReceiptNews, TypingNews } from '#services/federation/outbound/pending-edus.ts'
 import type { UserPresence } from '#services/presence/user-presence.ts'
 import { TimeSlice } from '#services/time/time-slice.ts'

@@ -2,11 +2,13 @@ import { signingKeyIds } from '#core/event/sign.ts'
 import { type ServerName, serverOf } from '#core/ids.ts'
 import { type DestinationNumbers, Destinations } from '#services/federation/outbound/destinations.ts'
 import { EphemeralEduSender } from '#services/federation/outbound/ephemeral-edu-sender.ts'
-import { LogFollower } from '#services/federation/outbound/log-follower.ts'
+import { OutboxFollower } from '#services/federation/outbound/outbox-follower.ts'
 import { RecentPdus } from '#services/federation/outbound/recent-pdus.ts'
 import { Recipients } from '#services/federation/outbound/recipients.ts'
 import { SendSlots, type SlotLimits } from '#services/federation/outbound/send-slots.ts'
 import type { FederationClient } from '#services/federation/transport/federation-client.ts'
+import type { Claim } from '#services/log/follower.ts'
+import type { LogFollowers } from '#services/log/log-followers.ts'
 import type { PresenceService } from '#services/presence/presence-service.ts'
 import type { Timers } from '#services/time/timers.ts'
 import type { TypingService } from '#services/typing/typing-service.ts'
@@ -23,6 +25,7 @@ const FAILING: SlotLimits = { quickMax: 20, totalMax: 200, bytesMax: 16 * 1024 *
 
 type Deps = {
   readonly store: Store
+  readonly followers: LogFollowers
   readonly serverName: ServerName
   readonly client: Pick<FederationClient, 'request' | 'backOff'>
   readonly typing: TypingService
@@ -58,16 +61,18 @@ export class FederationSender {
   readonly #destinations: Destinations
   readonly #fresh: EphemeralEduSender
   readonly #forgetReset: () => void
-  readonly #follower: LogFollower
+  readonly #follower: OutboxFollower
+  readonly #claim: Claim
   #stored: number
   #cancelTimer: () => void
   #checkpoint: Promise<void> = Promise.resolve()
   #isClosed = false
 
-  private constructor(deps: Deps, from: number) {
-    const { store, serverName, client, typing, presence, clock, timers, onError } = deps
+  private constructor(deps: Deps, claim: Claim) {
+    const { store, followers, serverName, client, typing, presence, clock, timers, onError } = deps
     this.#deps = deps
-    this.#stored = from
+    this.#claim = claim
+    this.#stored = claim.position
     this.#healthy = new SendSlots(HEALTHY, timers)
     this.#failing = new SendSlots(FAILING, timers)
     const prefix = Buffer.from(deps.randomBytes(6)).toString('hex')
@@ -96,15 +101,13 @@ export class FederationSender {
       onError,
     })
     const recipients = new Recipients(serverName)
-    this.#follower = new LogFollower({ store, serverName, recipients, outbox: this.#destinations, onError, from })
+    this.#follower = new OutboxFollower({ store, followers, claim, serverName, recipients, outbox: this.#destinations })
     this.#cancelTimer = timers.after(CHECKPOINT_MS, () => this.#round())
   }
 
   /** Goes on where the last process ended. */
   static async start(deps: Deps): Promise<FederationSender> {
-    const { store } = deps
-    const from = await store.read((tx) => tx.log.followerPosition(FOLLOWER))
-    const sender = new FederationSender(deps, from)
+    const sender = new FederationSender(deps, await deps.followers.claim(FOLLOWER))
     await sender.#destinations.resume()
     return sender
   }
@@ -179,7 +182,7 @@ export class FederationSender {
     if (position <= this.#stored && missed.length === 0) return
     await this.#deps.store.write(async (tx) => {
       await tx.outbound.addMissed(missed)
-      await tx.log.setFollowerPosition(FOLLOWER, position)
+      await tx.log.moveFollower(this.#claim.lease, position)
     })
     written()
     this.#stored = position

@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache'
 import { isUserId, type ServerName, serverOf } from '#core/ids.ts'
 import { member } from '#core/json/value.ts'
 import type { ReadTx } from '#store/store.ts'
-import type { EventRow } from '#store/types/events.ts'
+import type { LoggedEvent } from '#store/types/log.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
 
 /** How many servers of rooms are kept at hand, over all rooms. */
@@ -25,16 +25,20 @@ export class Recipients {
   }
 
   /** The servers in the room after the event. For a member event also those before it, and the server of that user. */
-  async of(tx: ReadTx, row: EventRow): Promise<ReadonlySet<ServerName>> {
-    const { event, roomNid } = row
-    const position = row.position ?? (await tx.position())
+  async of(tx: ReadTx, logged: LoggedEvent): Promise<ReadonlySet<ServerName>> {
+    const { event, roomNid, position } = logged
     if (event.type !== 'm.room.member' || event.stateKey === null) return this.#inRoomAt(tx, roomNid, position)
     // Removed users' servers hear of it too: they are in the room before, though not after.
     const before = await this.#inRoomAt(tx, roomNid, position - 1)
     this.membershipChanged(roomNid)
     const after = await this.#inRoomAt(tx, roomNid, position)
-    if (await this.#cameThroughOthers(tx, row, position)) return new Set()
-    return new Set([...before, ...after, ...(await this.#serverOfMember(tx, row, position))])
+    if (await this.#cameThroughOthers(tx, logged)) return new Set()
+    return new Set([...before, ...after, ...(await this.#serverOfMember(tx, logged))])
+  }
+
+  /** The other servers in a room, if they are at hand: whom anything but a membership is for. */
+  known(room: RoomNid): ReadonlySet<ServerName> | null {
+    return this.#inRoom.get(room) ?? null
   }
 
   membershipChanged(room: RoomNid): void {
@@ -68,13 +72,13 @@ export class Recipients {
   }
 
   /** The first of this server's users came in with the help of a server in the room, which tells the others of it. */
-  async #cameThroughOthers(tx: ReadTx, { event, roomNid }: EventRow, position: number): Promise<boolean> {
+  async #cameThroughOthers(tx: ReadTx, { event, roomNid, position }: LoggedEvent): Promise<boolean> {
     if (member(event.content, 'membership') !== 'join') return false
     return !(await tx.rooms.serversAt(roomNid, position - 1)).has(this.#own)
   }
 
   /** An invite goes its own way; who was invited, or knocked, hears of the end of it. */
-  async #serverOfMember(tx: ReadTx, { event, roomNid }: EventRow, position: number): Promise<ServerName[]> {
+  async #serverOfMember(tx: ReadTx, { event, roomNid, position }: LoggedEvent): Promise<ServerName[]> {
     const target = event.stateKey ?? ''
     if (!isUserId(target) || serverOf(target) === this.#own) return []
     const user = await tx.users.nid(target)

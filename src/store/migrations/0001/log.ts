@@ -9,6 +9,8 @@ export const logTables: DomainTables = (d) => [
   )${d.rows}`,
   `CREATE TABLE followers (
     name ${d.text} PRIMARY KEY,
-    position ${d.int} NOT NULL
+    position ${d.int} NOT NULL,
+    -- Grows with each process that takes the follower over.
+    fence ${d.int} NOT NULL DEFAULT 0
   )${d.clustered}`,
 ]

@@ -5,7 +5,7 @@ import { Pool } from '#store/sql/pool.ts'
 import type { PostgresConnection } from '#store/sql/postgres/connection.ts'
 import { isConflict, isConnectionLost } from '#store/sql/postgres/errors.ts'
 import { Link } from '#store/sql/postgres/link.ts'
-import { type News, notify } from '#store/sql/postgres/news.ts'
+import type { News } from '#store/sql/postgres/news.ts'
 import { Session, type Shared, type Surroundings } from '#store/sql/session.ts'
 import { transactionOver } from '#store/sql/tx.ts'
 import type { ReadTx, Tx } from '#store/store.ts'
@@ -122,22 +122,22 @@ export class PostgresEngine implements Engine {
   async #attempt<T>(run: (over: Over<Tx>) => Promise<T>): Promise<T> {
     const { connection, over } = await this.#writer.live()
     let result: T
-    let position: number | null
     try {
       const transactionId = await connection.beginKnown()
       over.session.begin()
       result = await run(over)
       const last = over.session.writeBack()
-      position = last?.position ?? null
       await this.#commit(connection, transactionId, last)
     } catch (error) {
       over.session.rolledBack()
+      // Nobody else would tell of it, if it was committed.
+      if (error instanceof CommitOutcomeUnknownError) this.#news.catchUp().catch(() => {})
       // A connection that fails to roll back is of no more use.
       if (!connection.broken) await connection.script('ROLLBACK').catch(() => this.#writer.close())
       throw error
     }
-    over.session.committed()
-    if (position !== null) this.#events.committed(position)
+    const commit = over.session.committed()
+    if (commit !== null) this.#events.committed(commit.to, commit)
     return result
   }
 
@@ -149,7 +149,7 @@ export class PostgresEngine implements Engine {
   ): Promise<void> {
     const statements = ['COMMIT']
     if (last !== null) statements.unshift(last.text)
-    if (typeof last?.position === 'number') statements.unshift(notify(last.position))
+    if (typeof last?.position === 'number') statements.unshift(this.#news.statement(last.position))
     let command: string
     try {
       command = (await connection.script(statements.join('; '))).command

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { EngineEvents } from '#store/sql/engine.ts'
 import { PostgresConnection } from '#store/sql/postgres/connection.ts'
@@ -6,17 +7,14 @@ import type { StoreLog } from '#store/store.ts'
 const CHANNEL = 'hearth_position'
 const RECONNECT_MS = 1000
 
-/** The statement, inside a transaction, that tells all processes of a position once it is committed. */
-export function notify(position: number): string {
-  return `SELECT pg_notify('${CHANNEL}', '${position}')`
-}
-
-/** Hears of the commits of all processes. What happens while the connection is broken is caught up with afterwards. */
+/** Hears of the commits of other processes, and lets them hear of this one's. What happens while the connection is broken is caught up with afterwards. */
 export class News {
   readonly #url: string
   readonly #events: EngineEvents
   readonly #log: StoreLog
   readonly #stop = new AbortController()
+  /** Tells this process's own news from that of others. */
+  readonly #origin = randomUUID()
   #connection: PostgresConnection | null = null
 
   constructor(url: string, events: EngineEvents, log: StoreLog) {
@@ -25,14 +23,27 @@ export class News {
     this.#log = log
   }
 
+  /** The statement, inside a transaction, that tells the other processes of a position once it is committed. */
+  statement(position: number): string {
+    return `SELECT pg_notify('${CHANNEL}', '${position} ${this.#origin}')`
+  }
+
+  /** Tells of everything that is committed by now. */
+  async catchUp(): Promise<void> {
+    if (this.#connection !== null) await this.#tellPosition(this.#connection)
+  }
+
   /** Resolves when news are heard. */
   async start(): Promise<void> {
     const connection = await PostgresConnection.connect(this.#url)
     try {
-      connection.client.on('notification', ({ payload }) => this.#events.committed(Number(payload)))
+      connection.client.on('notification', ({ payload = '' }) => {
+        const [position, origin] = payload.split(' ')
+        // The engine tells of its own commits, and what was in them.
+        if (origin !== this.#origin) this.#events.committed(Number(position))
+      })
       await connection.script(`LISTEN ${CHANNEL}`)
-      const { rows } = await connection.execute('SELECT position FROM counters', [], false)
-      this.#events.committed(rows[0]?.['position'] as number)
+      await this.#tellPosition(connection)
     } catch (error) {
       await connection.close()
       throw error
@@ -45,6 +56,11 @@ export class News {
   async close(): Promise<void> {
     this.#stop.abort()
     await this.#connection?.close()
+  }
+
+  async #tellPosition(connection: PostgresConnection): Promise<void> {
+    const { rows } = await connection.execute('SELECT position FROM counters', [], false)
+    this.#events.committed(rows[0]?.['position'] as number)
   }
 
   async #restart(): Promise<void> {

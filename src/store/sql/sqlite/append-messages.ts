@@ -6,7 +6,14 @@ import { ROOM_VERSIONS } from '#core/room-versions.ts'
 import type { Outcome } from '#store/sql/engine.ts'
 import { parseStored, storedText } from '#store/sql/stored-events.ts'
 import { isSliceOver, nextSlice } from '#store/time-slices.ts'
-import { type Append, DuplicateTransactionError, type NewEvent, StaleHeadError } from '#store/types/events.ts'
+import {
+  type Append,
+  type Appended,
+  DuplicateTransactionError,
+  type NewEvent,
+  StaleHeadError,
+} from '#store/types/events.ts'
+import type { CommittedEntry, LogCommit } from '#store/types/log.ts'
 
 /** What is written at once, unless there is time left for more. */
 const LONG_TEXT_CHARACTERS = 64 * 1024
@@ -32,9 +39,12 @@ export type SentError = {
 export type SentOutcome =
   | { readonly ok: true; readonly value: unknown }
   | { readonly ok: false; readonly error: SentError }
+type SentEntry = Omit<CommittedEntry, 'event'> & { readonly hasEvent: boolean }
+/** Without the events, which the receiver has. */
+export type SentCommit = Omit<LogCommit, 'entries'> & { readonly entries: readonly SentEntry[] }
 /** What came of a request: as `GroupOutcome`, or why nothing of it was done. */
 export type AppendAnswer =
-  | { readonly outcomes: readonly SentOutcome[]; readonly position: number | null }
+  | { readonly outcomes: readonly SentOutcome[]; readonly commit: SentCommit | null }
   | { readonly failure: SentError }
 
 /** Gives way where the events are many and large. */
@@ -73,6 +83,31 @@ export function sentOutcome(outcome: Outcome): SentOutcome {
 
 export function receivedOutcome(outcome: SentOutcome): Outcome {
   return outcome.ok ? outcome : { ok: false, error: receivedError(outcome.error) }
+}
+
+export function sentCommit({ entries, ...range }: LogCommit): SentCommit {
+  return { ...range, entries: entries.map(({ event, ...entry }) => ({ ...entry, hasEvent: event !== null })) }
+}
+
+/** @param appends what the thread was given, and what came of each */
+export function receivedCommit(
+  { entries, ...range }: SentCommit,
+  appends: readonly Append[],
+  outcomes: readonly Outcome[],
+): LogCommit {
+  const byPosition = new Map<number, CommittedEntry['event']>()
+  for (const [i, { roomNid, events }] of appends.entries()) {
+    const outcome = outcomes[i]
+    if (outcome?.ok !== true) continue
+    for (const [j, { nid, position }] of (outcome.value as Appended).events.entries()) {
+      byPosition.set(position, { nid, roomNid, position, event: events[j]!.event })
+    }
+  }
+  const whole = entries.map(({ hasEvent, ...entry }) => ({
+    ...entry,
+    event: hasEvent ? (byPosition.get(entry.position) ?? null) : null,
+  }))
+  return { ...range, entries: whole }
 }
 
 /** Structured cloning would keep neither an error's class nor its members. */

@@ -5,6 +5,7 @@ import {
   type AppendAnswer,
   type AppendRequest,
   receivedAppend,
+  sentCommit,
   sentError,
   sentOutcome,
 } from '#store/sql/sqlite/append-messages.ts'
@@ -26,8 +27,8 @@ async function answer(request: NonNullable<AppendRequest>): Promise<AppendAnswer
   now = request.now
   try {
     const appends = request.appends.map(receivedAppend)
-    const { outcomes, position } = await connection.run(appends.map((append) => (tx) => tx.events.append(append)))
-    return { outcomes: outcomes.map(sentOutcome), position }
+    const { outcomes, commit } = await connection.run(appends.map((append) => (tx) => tx.events.append(append)))
+    return { outcomes: outcomes.map(sentOutcome), commit: commit && sentCommit(commit) }
   } catch (error) {
     return { failure: sentError(error) }
   }

@@ -2,14 +2,18 @@ import { once } from 'node:events'
 import { extname, join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { ServerName } from '#core/ids.ts'
+import type { Outcome } from '#store/sql/engine.ts'
 import {
   type AppendAnswer,
   type AppendRequest,
   receivedError,
   receivedOutcome,
   type SentAppend,
+  type SentCommit,
 } from '#store/sql/sqlite/append-messages.ts'
-import type { GroupOutcome } from '#store/sql/sqlite/write-connection.ts'
+
+/** As `GroupOutcome`; its events are those that the caller gave. */
+export type SentGroupOutcome = { readonly outcomes: readonly Outcome[]; readonly commit: SentCommit | null }
 
 /**
  * A thread that writes appends over a connection of its own, so that neither their statements nor the wait for the disk
@@ -33,13 +37,13 @@ export class AppendWorker {
    * @param now milliseconds: the time that the writes take place at
    * @throws when nothing of it was done
    */
-  async run(appends: readonly SentAppend[], now: number): Promise<GroupOutcome> {
+  async run(appends: readonly SentAppend[], now: number): Promise<SentGroupOutcome> {
     const answer = await new Promise<AppendAnswer>((resolve) => {
       this.#answered = resolve
       this.#ask({ now, appends })
     })
     if ('failure' in answer) throw receivedError(answer.failure)
-    return { outcomes: answer.outcomes.map(receivedOutcome), position: answer.position }
+    return { outcomes: answer.outcomes.map(receivedOutcome), commit: answer.commit }
   }
 
   async close(): Promise<void> {

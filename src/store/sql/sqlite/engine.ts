@@ -3,7 +3,7 @@ import { type Engine, type EngineEvents, type PendingWrite, settle } from '#stor
 import { perConnection } from '#store/sql/per-connection.ts'
 import { Pool } from '#store/sql/pool.ts'
 import { Session, type Shared, type Surroundings } from '#store/sql/session.ts'
-import { type SentAppend, sentAppend } from '#store/sql/sqlite/append-messages.ts'
+import { receivedCommit, type SentAppend, sentAppend } from '#store/sql/sqlite/append-messages.ts'
 import type { AppendWorker } from '#store/sql/sqlite/append-worker.ts'
 import { SqliteConnection } from '#store/sql/sqlite/connection.ts'
 import { openReader } from '#store/sql/sqlite/open.ts'
@@ -66,7 +66,7 @@ export class SqliteEngine implements Engine {
       return
     }
     for (const [i, write] of group.entries()) settle(write, done.outcomes[i]!)
-    if (done.position !== null) this.#events.committed(done.position)
+    if (done.commit !== null) this.#events.committed(done.commit.to, done.commit)
   }
 
   read<T>(fn: (tx: ReadTx) => Promise<T>): Promise<T> {
@@ -94,11 +94,11 @@ export class SqliteEngine implements Engine {
     if (this.#appends === null || appends.length === 0) return this.#writer.run(group.map(({ fn }) => fn))
     const sent: SentAppend[] = []
     for (const append of appends) sent.push(await sentAppend(append))
-    const done = await this.#appends.run(sent, this.#clock())
-    for (const [i, outcome] of done.outcomes.entries()) {
+    const { outcomes, commit } = await this.#appends.run(sent, this.#clock())
+    for (const [i, outcome] of outcomes.entries()) {
       if (outcome.ok) this.#remember(appends[i]!, sent[i]!, outcome.value as Appended)
     }
-    return done
+    return { outcomes, commit: commit && receivedCommit(commit, appends, outcomes) }
   }
 
   /** Readers want what was written last; parsing it once more would be a waste. */

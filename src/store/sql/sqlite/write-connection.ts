@@ -5,12 +5,13 @@ import { SqliteConnection } from '#store/sql/sqlite/connection.ts'
 import { transactionOver } from '#store/sql/tx.ts'
 import type { Tx } from '#store/store.ts'
 import { nextSlice } from '#store/time-slices.ts'
+import type { LogCommit } from '#store/types/log.ts'
 
 /** Statements of a transaction whose commit gets a turn of the event loop to itself. */
 const LARGE_CHANGES = 2_000
 
-/** What became of a group: each function's outcome, and the position that the commit made visible, if any. */
-export type GroupOutcome = { readonly outcomes: readonly Outcome[]; readonly position: number | null }
+/** What became of a group: each function's outcome, and what the commit added to the log, if anything. */
+export type GroupOutcome = { readonly outcomes: readonly Outcome[]; readonly commit: LogCommit | null }
 
 /** A connection that writes, with the `tx` over it. */
 export class WriteConnection {
@@ -36,7 +37,6 @@ export class WriteConnection {
     const outcomes: Outcome[] = []
     const before = session.mark().changes
     let isLarge: boolean
-    let position: number | null
     try {
       await this.#connection.beginWrite()
       session.begin()
@@ -47,15 +47,14 @@ export class WriteConnection {
       // Some milliseconds by itself, in which everything is written to the log.
       if (isLarge) await nextSlice()
       database.exec('COMMIT')
-      position = last?.position ?? null
     } catch (error) {
       if (database.isTransaction) database.exec('ROLLBACK')
       session.rolledBack()
       throw error
     }
-    session.committed()
+    const commit = session.committed()
     if (isLarge) await nextSlice()
-    return { outcomes, position }
+    return { outcomes, commit }
   }
 
   close(): void {

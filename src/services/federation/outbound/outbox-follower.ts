@@ -2,15 +2,15 @@ import { type ServerName, serverOf } from '#core/ids.ts'
 import type { DueEvent } from '#services/federation/outbound/due-event.ts'
 import type { ReceiptNews } from '#services/federation/outbound/pending-edus.ts'
 import type { Recipients } from '#services/federation/outbound/recipients.ts'
-import { LogFollowing } from '#services/log/log-following.ts'
+import type { Claim, FollowedEntry, LogBatch } from '#services/log/follower.ts'
+import type { Following } from '#services/log/following.ts'
+import type { LogFollowers } from '#services/log/log-followers.ts'
 import { TimeSlice } from '#services/time/time-slice.ts'
 import type { ReadTx, Store } from '#store/store.ts'
-import type { LogEntry } from '#store/types/log.ts'
+import type { LoggedEvent } from '#store/types/log.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
 import type { UserNid } from '#store/types/users.ts'
 
-/** How many log entries one look takes. */
-const ENTRIES_PER_LOOK_MAX = 500
 /** Has no private receipts. */
 const NOBODY = 0 as UserNid
 
@@ -21,34 +21,35 @@ export type Outbox = {
 
 type Deps = {
   readonly store: Store
+  readonly followers: LogFollowers
+  readonly claim: Claim
   readonly serverName: ServerName
   readonly recipients: Recipients
   readonly outbox: Outbox
-  readonly onError: (error: unknown) => void
-  /** Where it goes on from. */
-  readonly from: number
 }
 
 type Found = {
-  readonly upTo: number
   readonly events: readonly { readonly servers: ReadonlySet<ServerName>; readonly due: DueEvent }[]
   readonly receipts: readonly { readonly servers: ReadonlySet<ServerName>; readonly news: readonly ReceiptNews[] }[]
 }
 
 /** Follows the log for what local users did in rooms, and puts it into the outbox of each server that is in the room. */
-export class LogFollower {
+export class OutboxFollower {
   readonly #deps: Deps
-  readonly #following: LogFollowing
+  readonly #following: Following
   readonly #timeSlice = new TimeSlice()
 
   constructor(deps: Deps) {
     this.#deps = deps
-    const { store, recipients, from } = deps
-    const onError = (error: unknown) => {
-      recipients.forget()
-      deps.onError(error)
-    }
-    this.#following = new LogFollowing({ store, from, step: (position) => this.#step(position), onError })
+    this.#following = deps.followers.follow({
+      name: deps.claim.lease.follower,
+      topics: ['local_event', 'member', 'receipt'],
+      claim: deps.claim,
+      // What waits in memory for a server is to be found again after a crash.
+      movesItself: true,
+      handle: (batch) => this.#handle(batch),
+      failed: () => deps.recipients.forget(),
+    })
   }
 
   /** Everything up to here has been put into outboxes. */
@@ -65,41 +66,44 @@ export class LogFollower {
     return this.#following.close()
   }
 
-  async #step(from: number): Promise<number> {
+  async #handle(batch: LogBatch): Promise<null> {
     const { store, outbox } = this.#deps
-    await this.#timeSlice.yieldIfDue()
-    const { upTo, events, receipts } = await store.read((tx) => this.#read(tx, from))
+    const { events, receipts } = this.#known(batch.entries) ?? (await store.read((tx) => this.#read(tx, batch)))
     for (const { servers, due } of events) {
       await this.#timeSlice.yieldIfDue()
       outbox.addEvent(servers, due)
     }
     for (const { servers, news } of receipts) outbox.addReceipts(servers, news)
-    return upTo
+    return null
   }
 
-  async #read(tx: ReadTx, from: number): Promise<Found> {
+  /** Whom everything is for, where that can be said without asking the database, as in most rooms it can. */
+  #known(entries: readonly FollowedEntry[]): Found | null {
     const { recipients } = this.#deps
-    const end = await tx.position()
-    const entries = await tx.log.between(from, end, ENTRIES_PER_LOOK_MAX)
-    const upTo = entries.length < ENTRIES_PER_LOOK_MAX ? end : (entries.at(-1)?.position ?? end)
-    const rows = entries.some(({ kind }) => kind === 'event')
-      ? await tx.events.localEventsBetween(from, upTo, ENTRIES_PER_LOOK_MAX)
-      : []
-    const byPosition = new Map(rows.map((row) => [row.position, row]))
     const events: Found['events'][number][] = []
-    for (const { kind, position, roomNid, userNid } of entries) {
+    for (const { event, roomNid, userNid } of entries) {
+      const servers = userNid === null && roomNid !== null ? recipients.known(roomNid) : null
+      if (servers === null || (event === null && servers.size > 0)) return null
+      if (event !== null && servers.size > 0) events.push({ servers, due: dueEvent(event) })
+    }
+    return { events, receipts: [] }
+  }
+
+  async #read(tx: ReadTx, batch: LogBatch): Promise<Found> {
+    const { recipients } = this.#deps
+    const events: Found['events'][number][] = []
+    for (const { kind, event, roomNid, userNid } of batch.entries) {
       if (kind !== 'event' || roomNid === null) continue
-      const row = byPosition.get(position)
-      if (row !== undefined) {
-        const servers = await recipients.of(tx, row)
-        if (servers.size > 0) events.push({ servers, due: { roomNid, eventNid: row.nid, position } })
+      if (event !== null) {
+        const servers = await recipients.of(tx, event)
+        if (servers.size > 0) events.push({ servers, due: dueEvent(event) })
       }
       if (userNid !== null) recipients.membershipChanged(roomNid)
     }
-    return { upTo, events, receipts: await this.#receipts(tx, entries, from, upTo) }
+    return { events, receipts: await this.#receipts(tx, batch) }
   }
 
-  async #receipts(tx: ReadTx, entries: readonly LogEntry[], from: number, upTo: number): Promise<Found['receipts']> {
+  async #receipts(tx: ReadTx, { from, upTo, entries }: LogBatch): Promise<Found['receipts']> {
     const { recipients } = this.#deps
     const rooms = new Set<RoomNid>()
     for (const { kind, roomNid, userNid } of entries) {
@@ -127,4 +131,8 @@ export class LogFollower {
     }
     return news
   }
+}
+
+function dueEvent({ roomNid, nid, position }: LoggedEvent): DueEvent {
+  return { roomNid, eventNid: nid, position }
 }
