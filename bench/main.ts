@@ -5,6 +5,7 @@
  *   npm run bench -- --database postgres://…          the same on PostgreSQL
  *   npm run bench -- --url http://127.0.0.1:8008      any homeserver with open registration and no rate limits
  *   npm run bench -- --device-lists                   what a sync costs among many people's devices
+ *   npm run bench -- --sends [--beside FOLDER]        what a message costs, beside the source in another folder
  *   npm run bench -- --federation                     how it gets on with other servers, see federation/report.ts
  *   npm run bench -- --start                          what a start costs, and an idle server
  *   npm run bench -- --quick                          small sizes, to see that it works
@@ -35,6 +36,7 @@ import {
   QUICK,
   type Sizes,
 } from './scenarios.ts'
+import { measureSendCost, printSendCost } from './send-cost.ts'
 import { measureStart, printStart } from './start.ts'
 
 const { values: options } = parseArgs({
@@ -43,6 +45,8 @@ const { values: options } = parseArgs({
     pid: { type: 'string' },
     database: { type: 'string', default: 'sqlite' },
     'device-lists': { type: 'boolean', default: false },
+    sends: { type: 'boolean', default: false },
+    beside: { type: 'string' },
     federation: { type: 'boolean', default: false },
     start: { type: 'boolean', default: false },
     quick: { type: 'boolean', default: false },
@@ -56,6 +60,11 @@ if (options['device-lists']) {
   const figures = await measureDeviceLists(options.quick)
   printDeviceLists(figures)
   save(`${takenAt}-device-lists`, { takenAt, machine, figures })
+} else if (options.sends) {
+  const sources = [...(options.beside === undefined ? [] : [options.beside]), join(import.meta.dirname, '..')]
+  const figures = await measureSendCost(sources, options.quick ? 1 : 3, sizes.windowMs)
+  printSendCost(figures)
+  save(`${takenAt}-sends`, { takenAt, machine, figures })
 } else if (options.federation) {
   const figures = await measureFederation(options.quick ? FEDERATION_QUICK : FEDERATION_FULL)
   printFederation(machine, figures)

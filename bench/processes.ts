@@ -20,15 +20,16 @@ export type Running = {
 type HearthOptions = {
   /** Of an earlier one, with its database; by default a new one. */
   readonly folder?: string | undefined
-  /** The file that is run. */
+  /** The checkout that is run, and the file in it. */
+  readonly source?: string
   readonly program?: string
+  readonly nodeArguments?: readonly string[]
+  readonly environment?: Readonly<Record<string, string>>
 }
 
 /** A Hearth with rate limits off, open registration, and cheap passwords, since logins aren't measured. */
-export async function startHearth(
-  database: string,
-  { folder = newFolder(), program = 'src/main.ts' }: HearthOptions = {},
-): Promise<Running> {
+export async function startHearth(database: string, options: HearthOptions = {}): Promise<Running> {
+  const { folder = newFolder(), source = root, program = 'src/main.ts', nodeArguments = [], environment = {} } = options
   const [port, metricsPort] = [await freePort(), await freePort()]
   const config = join(folder, 'config.json')
   writeFileSync(
@@ -47,8 +48,9 @@ export async function startHearth(
       password_hash: { memory_kib: 64, passes: 1 },
     }),
   )
-  const child = spawn(process.execPath, [join(root, program), 'start', '--config', config], {
+  const child = spawn(process.execPath, [...nodeArguments, join(source, program), 'start', '--config', config], {
     stdio: ['ignore', 'inherit', 'inherit'],
+    env: { ...process.env, ...environment },
   })
   const url = `http://127.0.0.1:${port}`
   await answers(`${url}`, '/_matrix/client/versions', child)
