@@ -159,7 +159,7 @@ export async function openServices(config: Config, surroundings: Surroundings): 
   const rendezvous = new RendezvousSessions({ clock, randomBytes })
   metrics.gauge('hearth_rendezvous_sessions', 'Places where two devices meet', () => rendezvous.size)
   const health = new Health({ store, clock: Date.now, timers: realTimers })
-  const own = { clock, config, federation, health, limiter, metrics, rendezvous, rooms, serverLimiter }
+  const own = { clock, config, federation, followers, health, limiter, metrics, rendezvous, rooms, serverLimiter }
   const services: Services = { ...own, ...accounts, ...e2ee, ...reading }
   const ending = opened.move()
   return { services, [Symbol.asyncDispose]: () => ending.disposeAsync() }

@@ -41,3 +41,14 @@ it('counts events by what became of them, and EDUs by type', async () => {
     'hearth_federation_edus_total{type="other"}': 2,
   })
 })
+
+it('shows how far each follower of the log has come', async () => {
+  const { followers, metrics } = scene.hearth.services
+  await followers.idle()
+  const text = await metrics.text()
+  const end = / (\d+)$/m.exec(text.slice(text.indexOf('\nhearth_stream_position')))?.[1]
+  for (const follower of ['federation', 'device_lists', 'sync', 'typing', 'presence']) {
+    assert.ok(text.includes(`hearth_follower_position{follower="${follower}"} ${end}\n`), follower)
+    assert.ok(text.includes(`hearth_follower_lag{follower="${follower}"} 0\n`), follower)
+  }
+})

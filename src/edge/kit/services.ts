@@ -4,6 +4,7 @@ import type { AccountServices } from '#services/accounts/account-services.ts'
 import type { E2eeServices } from '#services/e2ee/e2ee-services.ts'
 import type { FederationServices } from '#services/federation/federation-services.ts'
 import type { Health } from '#services/health/health.ts'
+import type { LogFollowers } from '#services/log/log-followers.ts'
 import type { RateLimiter } from '#services/rate-limits/rate-limiter.ts'
 import type { ServerLimiter } from '#services/rate-limits/server-limiter.ts'
 import type { ReadingServices } from '#services/reading-services.ts'
@@ -19,6 +20,7 @@ export interface Services extends AccountServices, E2eeServices, ReadingServices
   readonly config: Config
   readonly federation: FederationServices
   readonly health: Health
+  readonly followers: LogFollowers
   readonly limiter: RateLimiter
   readonly metrics: Metrics
   readonly rendezvous: RendezvousSessions
