@@ -42,6 +42,7 @@ describe('followers of the log', () => {
       append: (append) => opened.append(append),
       position: () => opened.position(),
       onCommit: (listener) => opened.onCommit(listener),
+      fault: () => opened.fault(),
       [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose](),
     }
     const onError = (error: unknown) => errors.push(error)
