@@ -19,14 +19,28 @@ const DENIED_IPV4: readonly string[] = [
   '224.0.0.0/4',
   '240.0.0.0/4',
 ]
-/** The same, and those that carry IPv4 addresses. */
+/**
+ * The same, and those that carry IPv4 addresses: what IANA's registry of special-purpose addresses calls not globally
+ * reachable, and ranges that were once given out for such purposes.
+ */
 const DENIED_IPV6: readonly string[] = [
   '::/96',
   '::ffff:0:0/96',
+  // IPv4-translated addresses (RFC 2765).
+  '::ffff:0:0:0/96',
   '64:ff9b::/96',
+  '64:ff9b:1::/48',
+  '100::/64',
+  '100:0:0:1::/64',
   '2001::/32',
+  '2001:2::/48',
+  // Orchids, old and new: identifiers, not places.
+  '2001:10::/28',
+  '2001:20::/28',
   '2001:db8::/32',
   '2002::/16',
+  '3fff::/20',
+  '5f00::/16',
   'fc00::/7',
   'fe80::/10',
   'fec0::/10',
