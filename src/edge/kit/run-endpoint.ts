@@ -71,7 +71,9 @@ export class EndpointRunner {
       bytes = body.length
       return body
     }
-    const { origin, content } = await authenticateServer({ method: endpoint.method, uri, authorization, readBody })
+    const { method } = endpoint
+    const address = addressKey(ip)
+    const { origin, content } = await authenticateServer({ method, uri, authorization, address, readBody })
     if (endpoint.rateLimit !== false) limiter.take(endpoint.rateLimit, origin)
     const params = this.#reader.params(request.params)
     const query = this.#reader.query(parseQueryString(request.queryString))

@@ -4,6 +4,7 @@ import type { ServerName } from '#core/ids.ts'
 import { isJsonObject, type JsonValue, member } from '#core/json/value.ts'
 import { isServerName } from '#core/server-name.ts'
 import { endpoint } from '#kit/endpoint.ts'
+import { addressKey } from '#kit/request-address.ts'
 import { tJsonObject } from '#kit/schemas.ts'
 import { keyDocument } from '../shared/key-document.ts'
 
@@ -15,13 +16,13 @@ export default endpoint({
   rateLimit: 'keyRequest',
   body: Type.Object({ server_keys: tJsonObject }),
 
-  async handle({ body }, { federation }) {
+  async handle({ body, ip }, { federation }) {
     const minimums = new Map<ServerName, number | null>()
     // What is no server has no keys: it is left out, like servers that are offline.
     for (const [server, criteria] of Object.entries(body.server_keys)) {
       if (isServerName(server)) minimums.set(server, latestMinimum(criteria))
     }
-    return keyDocument({ server_keys: await federation.notary.query(minimums) })
+    return keyDocument({ server_keys: await federation.notary.query(minimums, addressKey(ip)) })
   },
 })
 

@@ -2,7 +2,9 @@
 import { encodeBase64 } from '#core/crypto.ts'
 import type { KeyLookup } from '#core/event/sign.ts'
 import type { ServerName } from '#core/ids.ts'
+import { MatrixError } from '#core/matrix-error.ts'
 import { FetchPauses } from '#services/federation/keys/fetch-pauses.ts'
+import { FetchSlots, type SlotLimits } from '#services/federation/keys/fetch-slots.ts'
 import { inParallel } from '#services/federation/keys/in-parallel.ts'
 import { type KeyFetcher, NOTARY_SERVERS_MAX } from '#services/federation/keys/key-fetcher.ts'
 import type { KnownKeys } from '#services/federation/keys/known-keys.ts'
@@ -23,6 +25,17 @@ const DIRECT_AT_ONCE = 50
 /** How long a batch waits for servers themselves, before notaries are asked; their answers are still taken later. */
 const DIRECT_MS_MAX = 5_000
 const SUPPLIERS_MAX = 5
+/** For requests whose origin has never proved anything, and whoever asks us about others' keys; on behalf of addresses. */
+const STRANGERS: SlotLimits = { running: 50, runningEach: 10, waiting: 500, waitingEach: 50 }
+/** For requests of servers whose keys we know, though not those that they name. */
+const KNOWN_SERVERS: SlotLimits = STRANGERS
+/** For events, on behalf of who supplied them: over all batches. */
+const EVENTS: SlotLimits = {
+  running: 2 * DIRECT_AT_ONCE,
+  runningEach: DIRECT_AT_ONCE,
+  waiting: 2_000,
+  waitingEach: 500,
+}
 
 /** A signature to be checked: it needs one of these keys, as it was at that time. */
 export type KeyWant = {
@@ -60,6 +73,11 @@ export class KeyRing {
   readonly #deps: Deps
   readonly #pauses: FetchPauses
   readonly #fetching = new Map<ServerName, Promise<void>>()
+  /** Searches for the keys of requests, each for all requests of that server meanwhile. */
+  readonly #searches = new Map<ServerName, Promise<void>>()
+  readonly #strangers = new FetchSlots(STRANGERS)
+  readonly #knownServers = new FetchSlots(KNOWN_SERVERS)
+  readonly #events = new FetchSlots(EVENTS)
 
   constructor(deps: Deps) {
     this.#deps = deps
@@ -81,7 +99,7 @@ export class KeyRing {
     const relearn = async () => {
       for (const [server, keys] of await known.of(new Set(open().map(({ server }) => server)))) rows.set(server, keys)
     }
-    if (open().length > 0) await this.#askServers(open(), relearn)
+    if (open().length > 0) await this.#askServers(open(), options.suppliers?.[0] ?? '', relearn)
     for (const notary of trustedNotaries) {
       if (open().length === 0 || signal?.aborted) break
       await this.#askNotary(notary, open(), signal, (keys) => known.learn(keys))
@@ -94,55 +112,92 @@ export class KeyRing {
     }
   }
 
-  /** The keys by which a server may sign requests now; asks it for them if none of `keyIds` is known. */
-  async requestKeys(server: ServerName, keyIds: readonly string[]): Promise<ReadonlyMap<string, Uint8Array>> {
-    const { known, clock, trustedNotaries } = this.#deps
-    const current = async () => {
-      const rows = (await known.of([server])).get(server) ?? []
-      return new Map(rows.filter((row) => fitsRequest(row, clock())).map(({ keyId, key }) => [keyId, key]))
+  /**
+   * The keys by which a server may sign requests now; asks it for them if none of `keyIds` is known.
+   *
+   * @param address who sent the request: until it is proved to be of that server, all that is done is on its account
+   * @throws M_LIMIT_EXCEEDED where too much is being asked for already
+   */
+  async requestKeys(
+    server: ServerName,
+    keyIds: readonly string[],
+    address = '',
+  ): Promise<ReadonlyMap<string, Uint8Array>> {
+    const keys = await this.#currentKeys(server)
+    if (keyIds.some((keyId) => keys.has(keyId)) || server === this.#deps.serverName) return keys
+    if (!this.#pauses.allows(server, true)) return keys
+    let search = this.#searches.get(server)
+    if (search === undefined) {
+      search = this.#search(server, keyIds, address).finally(() => this.#searches.delete(server))
+      this.#searches.set(server, search)
     }
-    const isFound = (keys: ReadonlyMap<string, Uint8Array>) => keyIds.some((keyId) => keys.has(keyId))
-    let keys = await current()
-    if (isFound(keys) || server === this.#deps.serverName || !this.#pauses.allows(server, true)) return keys
-    // It just spoke to us, so earlier failures don't matter.
-    await this.#fetch(server, true)
-    keys = await current()
-    for (const notary of trustedNotaries) {
-      if (isFound(keys) || notary === server) break
-      await this.#askNotary(notary, [{ server, keyIds, atTs: clock() }], null, (answer) => known.learn(answer))
-      keys = await current()
-    }
-    if (isFound(keys)) this.#pauses.found(server)
-    else this.#pauses.inVain(server)
-    return keys
+    await search
+    return this.#currentKeys(server)
   }
 
-  /** Asks servers for their keys whatever is known, for those who ask us about them. */
-  async refresh(servers: readonly ServerName[]): Promise<void> {
+  async #search(server: ServerName, keyIds: readonly string[], address: string): Promise<void> {
+    const isKnown = ((await this.#deps.known.of([server])).get(server)?.length ?? 0) > 0
+    const slots = isKnown ? this.#knownServers : this.#strangers
+    await slots.run(address, () => this.#searchRequestKeys(server, keyIds))
+  }
+
+  /** Asks servers for their keys whatever is known, for those who ask us about them, by their address. */
+  async refresh(servers: readonly ServerName[], address = ''): Promise<void> {
     const asked = servers.filter((server) => this.#pauses.allows(server, true))
-    const work = inParallel(asked, DIRECT_AT_ONCE, async (server) => {
-      await this.#fetch(server, false)
-      // Once a pause is enough, whatever comes of it.
-      this.#pauses.inVain(server)
-    })
+    const work = inParallel(asked, DIRECT_AT_ONCE, (server) =>
+      unlessBusy(
+        this.#strangers.run(address, async () => {
+          await this.#fetch(server, false)
+          // Once a pause is enough, whatever comes of it.
+          this.#pauses.inVain(server)
+        }),
+      ),
+    )
     await this.#within(DIRECT_MS_MAX, work)
   }
 
   /** Resolves when no answer is awaited any more. */
   async idle(): Promise<void> {
-    await Promise.allSettled(this.#fetching.values())
+    await Promise.allSettled([...this.#searches.values(), ...this.#fetching.values()])
   }
 
-  async #askServers(wants: readonly KeyWant[], relearn: () => Promise<void>): Promise<void> {
+  async #searchRequestKeys(server: ServerName, keyIds: readonly string[]): Promise<void> {
+    const { known, clock, trustedNotaries } = this.#deps
+    // It just spoke to us, so earlier failures don't matter.
+    await this.#fetch(server, true)
+    const isFound = async () => {
+      const keys = await this.#currentKeys(server)
+      return keyIds.some((keyId) => keys.has(keyId))
+    }
+    for (const notary of trustedNotaries) {
+      if (notary === server || (await isFound())) break
+      await this.#askNotary(notary, [{ server, keyIds, atTs: clock() }], null, (answer) => known.learn(answer))
+    }
+    if (await isFound()) this.#pauses.found(server)
+    else this.#pauses.inVain(server)
+  }
+
+  /** The keys with which a server may sign requests and answers now, as far as they are known. */
+  async #currentKeys(server: ServerName): Promise<ReadonlyMap<string, Uint8Array>> {
+    const { known, clock } = this.#deps
+    const rows = (await known.of([server])).get(server) ?? []
+    return new Map(rows.filter((row) => fitsRequest(row, clock())).map(({ keyId, key }) => [keyId, key]))
+  }
+
+  async #askServers(wants: readonly KeyWant[], behalf: string, relearn: () => Promise<void>): Promise<void> {
     const servers = new Set(wants.map(({ server }) => server))
     const asked = [...servers].filter((server) => this.#pauses.allows(server))
-    const work = inParallel(asked, DIRECT_AT_ONCE, async (server) => {
-      await this.#fetch(server, false)
-      const rows = (await this.#deps.known.of([server])).get(server)
-      const isAnswered = wants.every((want) => want.server !== server || isMet(want, rows))
-      if (isAnswered) this.#pauses.found(server)
-      else this.#pauses.inVain(server)
-    })
+    const work = inParallel(asked, DIRECT_AT_ONCE, (server) =>
+      unlessBusy(
+        this.#events.run(behalf, async () => {
+          await this.#fetch(server, false)
+          const rows = (await this.#deps.known.of([server])).get(server)
+          const isAnswered = wants.every((want) => want.server !== server || isMet(want, rows))
+          if (isAnswered) this.#pauses.found(server)
+          else this.#pauses.inVain(server)
+        }),
+      ),
+    )
     await this.#within(DIRECT_MS_MAX, work)
     await relearn()
   }
@@ -194,15 +249,10 @@ export class KeyRing {
 
   /** A notary signs with the keys that it has now. */
   async #notaryKeys(notary: ServerName): Promise<ReadonlyMap<string, Uint8Array>> {
-    const { known, clock } = this.#deps
-    const current = async () => {
-      const rows = (await known.of([notary])).get(notary) ?? []
-      return new Map(rows.filter((row) => fitsRequest(row, clock())).map(({ keyId, key }) => [keyId, key]))
-    }
-    const keys = await current()
+    const keys = await this.#currentKeys(notary)
     if (keys.size > 0 || !this.#pauses.allows(notary)) return keys
     await this.#fetch(notary, false)
-    return current()
+    return this.#currentKeys(notary)
   }
 
   /**
@@ -235,6 +285,15 @@ export class KeyRing {
     } finally {
       cancel()
     }
+  }
+}
+
+/** What isn't fetched now isn't in vain either: it is asked for again when it is next needed. */
+async function unlessBusy(fetching: Promise<void>): Promise<void> {
+  try {
+    await fetching
+  } catch (error) {
+    if (!(error instanceof MatrixError && error.errcode === 'M_LIMIT_EXCEEDED')) throw error
   }
 }
 

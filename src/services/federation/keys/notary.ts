@@ -33,9 +33,9 @@ export class Notary {
   /**
    * The keys of servers, each signed by the server and by us. A server that has changed keys without naming its old ones
    * is answered about by what it said then too: events are still to be verified with those. `minimums` says until when
-   * keys should be valid at least (null: now). Servers that can't be reached and were never known are left out.
+   * keys should be valid at least (null: now), `address` who asks. Servers that can't be reached and were never known are left out.
    */
-  async query(minimums: ReadonlyMap<ServerName, number | null>): Promise<JsonObject[]> {
+  async query(minimums: ReadonlyMap<ServerName, number | null>, address = ''): Promise<JsonObject[]> {
     const { ownKeys, known, keyRing, signer } = this.#deps
     const asked = [...minimums].slice(0, QUERIED_SERVERS_MAX)
     const others = asked.filter(([server]) => server !== ownKeys.serverName)
@@ -48,7 +48,7 @@ export class Notary {
       .filter(([server, minimum]) => this.#isStale(documents.get(server)?.[0], minimum))
       .map(([server]) => server)
       .slice(0, REFRESHED_SERVERS_MAX)
-    if (stale.length > 0) await keyRing.refresh(stale)
+    if (stale.length > 0) await keyRing.refresh(stale, address)
     for (const server of stale) await load(server)
     const answers = inOneAnswer([...documents.values()]).map(
       ({ json }) => parseJsonText(json, { depthMax: CLIENT_DEPTH_MAX, lossless: true }) as JsonObject,

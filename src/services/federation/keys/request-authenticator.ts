@@ -27,6 +27,8 @@ export type IncomingRequest = {
   readonly uri: string
   /** Each `Authorization` header. */
   readonly authorization: readonly string[]
+  /** Whom to count it against as long as nobody has proved that it is theirs. */
+  readonly address: string
   /** Reads the body, which takes memory: only for whom the header speaks. */
   readBody(): Promise<Uint8Array>
 }
@@ -57,14 +59,14 @@ export class RequestAuthenticator {
    * The server that signed a request; from then on we try to reach it again, whatever failed before. The body isn't
    * read before the header is in order and its key known.
    *
-   * @throws M_UNAUTHORIZED; M_NOT_JSON or M_BAD_JSON for the body
+   * @throws M_UNAUTHORIZED; M_LIMIT_EXCEEDED where too many unknown servers speak at once; M_NOT_JSON or M_BAD_JSON for the body
    */
   async authenticate(request: IncomingRequest): Promise<AuthenticatedRequest> {
     const { keyRing, backOff, serverName } = this.#deps
     const headers = this.#headers(request.authorization)
     const { origin } = headers[0]
     const signatures = Object.fromEntries(headers.map(({ keyId, signature }) => [keyId, signature]))
-    const keys = await keyRing.requestKeys(origin, Object.keys(signatures))
+    const keys = await keyRing.requestKeys(origin, Object.keys(signatures), request.address)
     if (!Object.keys(signatures).some((keyId) => keys.has(keyId))) {
       throw unauthorized(`No key of ${origin} is known that signed the request`)
     }
