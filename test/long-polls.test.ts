@@ -18,6 +18,24 @@ for (const path of ['/logout', '/logout/all']) {
   })
 }
 
+test('a waiting sync whose client goes away is given up, not built once more', async () => {
+  await using hearth = await startHearth()
+  const { token } = await hearth.user('alice')
+  const { body } = await hearth.request('GET', '/sync', { token })
+  const begun = untilWaiting(hearth)
+  const client = new AbortController()
+  const waiting = fetch(`${hearth.url}/_matrix/client/v3/sync?since=${body.next_batch}&timeout=60000`, {
+    headers: { authorization: `Bearer ${token}` },
+    signal: client.signal,
+  })
+  await begun
+  client.abort()
+  await assert.rejects(waiting)
+  const isGivenUp = (line: string) => line.includes('"operation":"sync"') && line.includes('AbandonedError')
+  while (!hearth.logged.some(isGivenUp)) await new Promise(setImmediate)
+  assert.ok(!hearth.logged.some((line) => line.includes('"level":50')))
+})
+
 /** Resolves when the next long poll has begun to wait. */
 function untilWaiting({ services: { notifier } }: Hearth): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>()

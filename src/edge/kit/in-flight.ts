@@ -1,7 +1,9 @@
 /** The requests that wait for an answer, each with the signals that tell its handler to hurry, or to let it be. */
 
+import { CLIENT_GONE } from '#services/time/abandoned.ts'
+
 /** The client went away; the server stops, and wants an answer at once; it stopped, and answered in the handler's place. */
-export type AbortReason = 'gone' | 'stopping' | 'cut off'
+export type AbortReason = typeof CLIENT_GONE | 'stopping' | 'cut off'
 
 export class OpenRequest {
   readonly #handler = new AbortController()
@@ -29,7 +31,7 @@ export class OpenRequest {
 
   /** The client went away. */
   leave(): void {
-    this.#end('gone')
+    this.#end(CLIENT_GONE)
   }
 
   /** Answers 503; what the handler still says goes nowhere. */

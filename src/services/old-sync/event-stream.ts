@@ -11,6 +11,7 @@ import {
 import { seenPresence } from '#services/old-sync/seen-presence.ts'
 import type { PresenceService } from '#services/presence/presence-service.ts'
 import type { Interest, Notifier } from '#services/sync/notifier.ts'
+import { throwIfAbandoned } from '#services/time/abandoned.ts'
 import { Deadline } from '#services/time/deadline.ts'
 import type { ClientEvents, Viewer } from '#services/timeline/client-events.ts'
 import { accessToRoom } from '#services/timeline/room-access.ts'
@@ -72,6 +73,7 @@ export class EventStream {
     let from = await this.#deps.store.read((tx) => this.#startOf(tx, request))
     const start = request.from ?? formatToken(from)
     for (;;) {
+      throwIfAbandoned(signal)
       const { chunk, rooms, to, now, end } = await this.#build(request, from)
       const left = deadline.leftMs
       if (chunk.length > 0 || left <= 0 || signal.aborted) return { start, end: formatToken(end), chunk }

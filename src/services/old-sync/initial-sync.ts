@@ -59,12 +59,16 @@ export class InitialSync {
   }
 
   /** All rooms that the user is joined or invited to; with `archived`, those that they left too. */
-  all(viewer: Viewer, options: Limit & { readonly archived: boolean }): Promise<InitialSyncAnswer> {
+  all(
+    viewer: Viewer,
+    options: Limit & { readonly archived: boolean },
+    signal: AbortSignal,
+  ): Promise<InitialSyncAnswer> {
     return this.#read(viewer, options, async (snapshot) => {
       const wanted = options.archived ? (['join', 'invite', 'leave', 'ban'] as const) : (['join', 'invite'] as const)
       const rows = await snapshot.tx.memberships.ofUser(viewer.userNid, wanted)
       const roomIds = await snapshot.tx.rooms.roomIds(rows.map(({ roomNid }) => roomNid))
-      const timeSlice = new TimeSlice()
+      const timeSlice = new TimeSlice(signal)
       const rooms: RoomInfo[] = []
       for (const row of rows) {
         await timeSlice.yieldIfDue()

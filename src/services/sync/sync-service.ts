@@ -13,6 +13,7 @@ import { type RoomChange, roomChanges } from '#services/sync/room-changes.ts'
 import { NO_MEMORY, SentMembers } from '#services/sync/sent-members.ts'
 import { SyncAnswer } from '#services/sync/sync-answer.ts'
 import type { SyncRequest, SyncResponse } from '#services/sync/sync-types.ts'
+import { throwIfAbandoned } from '#services/time/abandoned.ts'
 import { Deadline } from '#services/time/deadline.ts'
 import { TimeSlice } from '#services/time/time-slice.ts'
 import { type ClientEvents, strippedEvent } from '#services/timeline/client-events.ts'
@@ -61,7 +62,8 @@ export class SyncService {
     const deadline = new Deadline(this.#deps.clock, Math.min(request.timeoutMs, SYNC_TIMEOUT_MS_MAX))
     if (request.since !== null) await acknowledgeInbox(this.#deps.store, request.viewer, request.since)
     for (;;) {
-      const built = await this.#build(request)
+      throwIfAbandoned(signal)
+      const built = await this.#build(request, signal)
       const left = deadline.leftMs
       if (!built.isEmpty || left <= 0 || signal.aborted) return built.response
       const interest = { userNid: request.viewer.userNid, rooms: built.joined }
@@ -69,7 +71,7 @@ export class SyncService {
     }
   }
 
-  async #build(request: SyncRequest): Promise<Built> {
+  async #build(request: SyncRequest, signal: AbortSignal): Promise<Built> {
     const { viewer, since, filter } = request
     const device = `${viewer.userNid}\0${viewer.deviceId ?? ''}`
     const sent = this.#sentMembers.begin(device, since === null ? null : formatToken(since))
@@ -77,10 +79,10 @@ export class SyncService {
     const mark = this.#deps.sequence.mark
     const built = await this.#deps.store.read(async (tx) => {
       const answer = await SyncAnswer.begin(tx, request, memory, this.#deps)
-      const timeSlice = new TimeSlice()
+      const timeSlice = new TimeSlice(signal)
       const changes = await roomChanges(answer)
       await timeSlice.yieldIfDue()
-      const rooms = await roomSections(answer, changes.rooms)
+      const rooms = await roomSections(answer, changes.rooms, signal)
       await timeSlice.yieldIfDue()
       const accountData = answer.accountData()
       const { sections, toDeviceEnd } = await deviceSections(answer, request)
@@ -101,14 +103,18 @@ export class SyncService {
   }
 }
 
-async function roomSections(answer: SyncAnswer, changes: readonly RoomChange[]): Promise<SyncResponse['rooms']> {
+async function roomSections(
+  answer: SyncAnswer,
+  changes: readonly RoomChange[],
+  signal: AbortSignal,
+): Promise<SyncResponse['rooms']> {
   const sections = {
     join: [] as [string, SyncResponse['rooms']['join'][string]][],
     invite: [] as [string, SyncResponse['rooms']['invite'][string]][],
     knock: [] as [string, SyncResponse['rooms']['knock'][string]][],
     leave: [] as [string, SyncResponse['rooms']['leave'][string]][],
   }
-  const timeSlice = new TimeSlice()
+  const timeSlice = new TimeSlice(signal)
   for (const change of changes) {
     await timeSlice.yieldIfDue()
     const { roomId } = change.room

@@ -1,9 +1,14 @@
 import type { Slices } from '#core/state/steps.ts'
+import { throwIfAbandoned } from '#services/time/abandoned.ts'
 import { beginSlice, inSlices, isSliceOver, nextSlice } from '#store/time-slices.ts'
 
 /** For loops that may take long: `await timeSlice.yieldIfDue()` in each round yields to the event loop when its slice is used up. */
 export class TimeSlice {
-  constructor() {
+  readonly #signal: AbortSignal | null
+
+  /** @param signal of a request for which the loop only reads: when its client has gone, `yieldIfDue` throws */
+  constructor(signal: AbortSignal | null = null) {
+    this.#signal = signal
     beginSlice()
   }
 
@@ -14,5 +19,6 @@ export class TimeSlice {
 
   async yieldIfDue(): Promise<void> {
     if (isSliceOver()) await nextSlice()
+    if (this.#signal !== null) throwIfAbandoned(this.#signal)
   }
 }

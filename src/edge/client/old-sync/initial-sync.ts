@@ -11,7 +11,7 @@ export default endpoint({
   rateLimit: false,
   query: { limit: Type.Optional(tCount), archived: Type.Optional(Type.Boolean()) },
 
-  handle({ query, caller }, { initialSync }) {
-    return initialSync.all(caller, { limit: query.limit ?? null, archived: query.archived ?? false })
+  handle({ query, caller, signal }, { initialSync }) {
+    return initialSync.all(caller, { limit: query.limit ?? null, archived: query.archived ?? false }, signal)
   },
 })
