@@ -32,15 +32,14 @@ export class RelationWriter {
   }
 
   async write(room: RoomNid, placed: readonly TimelineEvent[], batch: RowBatch): Promise<void> {
-    const accepted = placed.filter(({ verdict }) => verdict === 'accepted')
+    for (const { event, nid, unapplied } of placed) {
+      const redactedId = unapplied === true ? redactedIdOf(event) : null
+      if (redactedId !== null) batch.add(rows.PENDING_REDACTION, redactedId, nid)
+    }
+    const accepted = placed.filter(({ verdict, unapplied }) => verdict === 'accepted' && unapplied !== true)
     const roots = new Map<EventId, EventId>()
     const redactions = new Map<EventNid, TimelineEvent>()
     for (const event of accepted) {
-      const redactedId = redactedIdOf(event.event)
-      if (event.unapplied === true) {
-        if (redactedId !== null) batch.add(rows.PENDING_REDACTION, redactedId, event.nid)
-        continue
-      }
       await this.relate(room, event, roots, batch)
       if (event.redaction !== undefined) redactions.set(event.redaction.target, event)
     }

@@ -196,7 +196,7 @@ export interface EventReader {
    * most `limit` of them.
    */
   localEventsBetween(from: number, to: number, limit: number): Promise<EventRow[]>
-  /** Accepted redactions that didn't apply when they came, by the ids of what they redact; to be judged when that comes. */
+  /** Redactions that didn't apply when they came, by the ids of what they redact; to be judged when that comes. */
   pendingRedactions(eventIds: readonly EventId[]): Promise<Map<EventId, EventNid[]>>
   /**
    * Redactions that came live to the room and began to apply later, with `from < position ≤ to` of when they did. At most

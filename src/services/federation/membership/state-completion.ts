@@ -2,6 +2,7 @@
 import { requiredSignatures } from '#core/event/sign.ts'
 import { createEventIdOf, type EventId } from '#core/ids.ts'
 import type { InboundRoom } from '#services/federation/inbound/inbound-room.ts'
+import { redactReevaluated } from '#services/rooms/pipeline/apply-redaction.ts'
 import { checkAuthEvents } from '#services/rooms/pipeline/check-auth-events.ts'
 import { checkState } from '#services/rooms/pipeline/check-state.ts'
 import { readAuthState } from '#services/rooms/pipeline/received-state.ts'
@@ -119,11 +120,14 @@ class Completion {
       this.#current = full
     }
     const verdict = await this.#verdict(row, before)
-    await store.write((tx) =>
-      verdict.outcome === 'soft-fail' || verdict.outcome === 'reject'
-        ? tx.events.reevaluate(row.nid, VERDICTS[verdict.outcome]!, `${verdict.rule}: ${verdict.reason}`, before)
-        : tx.events.reevaluate(row.nid, 'accepted', undefined, before),
-    )
+    await store.write(async (tx) => {
+      if (verdict.outcome === 'soft-fail' || verdict.outcome === 'reject') {
+        await tx.events.reevaluate(row.nid, VERDICTS[verdict.outcome]!, `${verdict.rule}: ${verdict.reason}`, before)
+        return
+      }
+      await tx.events.reevaluate(row.nid, 'accepted', undefined, before)
+      await redactReevaluated(tx, row, before)
+    })
     if (verdict.outcome !== 'accept') return
     for (const { nid } of cited) this.#leaves.delete(nid)
     const judged = await store.read((tx) => tx.events.byNids([row.nid]))

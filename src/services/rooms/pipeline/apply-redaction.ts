@@ -8,6 +8,7 @@ import { serverOf } from '#core/ids.ts'
 import { readAuthState } from '#services/rooms/pipeline/received-state.ts'
 import type { ReadTx, Tx } from '#store/store.ts'
 import type { EventNid, EventRow, NewEvent } from '#store/types/events.ts'
+import type { StateId } from '#store/types/state.ts'
 
 /**
  * Whether a redaction that the authorisation rules let pass applies to an event of the same room: "the power level of
@@ -50,9 +51,21 @@ export async function redactionTarget(tx: ReadTx, { redacts: target }: Event): P
 export async function redactByEarlier(tx: Tx, target: Event, targetNid: EventNid): Promise<void> {
   const nids = (await tx.events.pendingRedactions([target.eventId])).get(target.eventId) ?? []
   for (const row of (await tx.events.byNids(nids)).values()) {
+    if (row.rejected || row.softFailed) continue
     const before = await readAuthState(tx, row.stateBefore, row.event)
     if (!redacts(row.event, target, before)) continue
     await tx.events.redact(row.nid, targetNid, redactedCopy(target))
     return
   }
+}
+
+/**
+ * Does what redactions have to do with an event that had been refused, or judged by another state, and is accepted now:
+ * it may be one itself, and be redacted by one that has come since. `before` is the state that it is accepted by.
+ */
+export async function redactReevaluated(tx: Tx, { nid, event, unapplied }: EventRow, before: StateId): Promise<void> {
+  await redactByEarlier(tx, event, nid)
+  if (!unapplied) return
+  const { redaction } = effectOf(event, await redactionTarget(tx, event), await readAuthState(tx, before, event))
+  if (redaction !== undefined) await tx.events.redact(nid, redaction.target, redaction.redacted)
 }

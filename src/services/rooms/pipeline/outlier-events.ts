@@ -3,6 +3,7 @@ import { requiredSignatures } from '#core/event/sign.ts'
 import { createEventIdOf, type EventId } from '#core/ids.ts'
 import { authEdges } from '#core/state/event-source.ts'
 import { run, type Slices, Steps } from '#core/state/steps.ts'
+import { redactByEarlier } from '#services/rooms/pipeline/apply-redaction.ts'
 import { forgetEdges } from '#services/rooms/pipeline/auth-graph.ts'
 import { checkAuthEvents } from '#services/rooms/pipeline/check-auth-events.ts'
 import { LACKS_AUTH_EVENTS } from '#services/rooms/pipeline/received-events.ts'
@@ -152,8 +153,10 @@ export class OutlierEvents {
       for (const event of unsettled) {
         const { verdict, reason } = { reason: undefined, ...outlierOf(event) }
         const row = stored.get(event.eventId)!
-        if (reason === undefined) await tx.events.reevaluate(row.nid, verdict)
-        else await tx.events.reevaluate(row.nid, verdict, reason)
+        if (reason === undefined) {
+          await tx.events.reevaluate(row.nid, verdict)
+          await redactByEarlier(tx, event, row.nid)
+        } else await tx.events.reevaluate(row.nid, verdict, reason)
       }
       return nids
     })
