@@ -40,6 +40,7 @@ import { RoomServices } from '#services/rooms/room-services.ts'
 import { loadSigningKey, SigningKeyError } from '#services/signing/signing-key.ts'
 import { realTimers, type Timers } from '#services/time/timers.ts'
 import { AlreadyServedError, UnfitDatabaseError } from '#store/errors.ts'
+import { type DatabaseInspection, inspectDatabase } from '#store/sql/inspect.ts'
 import { openStore } from '#store/sql/open.ts'
 import { takeServerLock } from '#store/sql/server-lock.ts'
 import type { Store } from '#store/store.ts'
@@ -165,15 +166,36 @@ export async function openServices(config: Config, surroundings: Surroundings): 
   return { services, [Symbol.asyncDispose]: () => ending.disposeAsync() }
 }
 
-/** User ids, room ids and signatures in the database hold the server's name: under another one they are nobody's. */
+/**
+ * User ids, room ids and signatures in the database hold the server's name: under another one they are nobody's. Before
+ * the first account there are none, and the name may still be changed.
+ */
 async function claimDatabase(store: Store, serverName: string): Promise<void> {
   const owner = await store.write(async (tx) => {
     const known = await tx.meta.serverName()
-    if (known === null) await tx.meta.setServerName(serverName)
-    return known ?? serverName
+    if (known === serverName || (known !== null && (await tx.accounts.any()))) return known
+    await tx.meta.setServerName(serverName)
+    return serverName
   })
-  if (owner === serverName) return
-  throw new StartError(`server_name: the database belongs to "${owner}", and can't be used as "${serverName}"`)
+  if (owner !== serverName) throw foreignDatabase(owner, serverName)
+}
+
+function foreignDatabase(owner: string | null, serverName: string): StartError {
+  return new StartError(`server_name: the database belongs to "${owner}", and can't be used as "${serverName}"`)
+}
+
+/**
+ * Whether the database that the settings name can be used with them; changes nothing.
+ *
+ * @throws StartError where a start would fail
+ */
+export async function checkDatabase(config: Config): Promise<DatabaseInspection | null> {
+  const { database, data_dir: dataDir, server_name: serverName } = config
+  const found = await inspectDatabase(database, dataDir).catch((error: unknown) => {
+    throw startFault(error, config)
+  })
+  if (found?.hasAccounts && found.serverName !== serverName) throw foreignDatabase(found.serverName, serverName)
+  return found
 }
 
 function followerMetrics(metrics: Metrics, followers: LogFollowers): void {

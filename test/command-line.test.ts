@@ -1,6 +1,6 @@
 /** The `hearth` command as its users meet it: exit codes, messages, signals. */
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -45,6 +45,24 @@ describe('hearth', () => {
 
   it('accepts right ones', async () => {
     assert.equal((await hearth(['config', 'check'], 'hearth.yaml')).code, 0)
+  })
+
+  it('looks into the database that they name', async () => {
+    const settings = (name: string, dataDir: string) => `{ server_name: ${name}, data_dir: ${dataDir} }`
+    writeFileSync(join(folder, 'one.yaml'), settings('one.example', 'checked'))
+    writeFileSync(join(folder, 'two.yaml'), settings('two.example', 'checked'))
+    const untouched = await hearth(['config', 'check'], 'one.yaml')
+    assert.match(untouched.out, /fixes the server's name for good: one\.example/)
+    assert.equal(existsSync(join(folder, 'checked')), false)
+    assert.equal((await hearth(['user', 'add', 'alice'], 'one.yaml')).code, 0)
+    assert.doesNotMatch((await hearth(['config', 'check'], 'one.yaml')).out, /for good/)
+    const other = await hearth(['config', 'check'], 'two.yaml')
+    assert.equal(other.code, 1)
+    assert.match(other.err, /belongs to "one\.example"/)
+    writeFileSync(join(folder, 'away.yaml'), '{ server_name: a.example, database: "postgres://nobody@127.0.0.1:1/x" }')
+    const away = await hearth(['config', 'check'], 'away.yaml')
+    assert.equal(away.code, 1)
+    assert.match(away.err, /^database: /)
   })
 
   it('prints an example that it accepts', async () => {

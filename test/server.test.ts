@@ -90,18 +90,22 @@ describe('a start that fails', () => {
   })
 })
 
-it('refuses a database that belongs to another server name', async () => {
+it('refuses a database in which another server name has accounts', async () => {
   const data = mkdtempSync(join(tmpdir(), 'hearth-server-'))
-  const run = async (name: string) => {
+  const run = async (name: string, account?: string) => {
     const config = parseConfig(`{ server_name: ${name}, listeners: [{ port: 0 }] }`, {
       source: 'test',
       folder: data,
       environment: {},
     })
     await using server = await startServer(config, { clock: Date.now, randomBytes, log: QUIET })
+    if (account !== undefined) {
+      await server.services.accounts.createAccount({ localpart: account, password: 'x', admin: false })
+    }
     return server.addresses.length
   }
-  assert.equal(await run('one.example'), 1)
+  assert.equal(await run('first-thought.example'), 1)
+  assert.equal(await run('one.example', 'alice'), 1)
   await assert.rejects(run('two.example'), { name: 'StartError', message: /^server_name: .*"one\.example"/ })
   assert.equal(await run('one.example'), 1)
   rmSync(data, { recursive: true })

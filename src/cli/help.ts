@@ -1,7 +1,7 @@
 export const HELP = `Hearth, a Matrix homeserver
 
   hearth start                  run the server in the foreground
-  hearth config check           say whether the settings are right
+  hearth config check           say whether the settings are right, and the database fits them
   hearth config example         print every setting, explained
   hearth user add NAME          make an account; prints a password unless one is given
       --password P, or --password-stdin to read it from standard input

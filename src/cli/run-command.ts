@@ -4,6 +4,7 @@ import { loadConfig } from '#config/load.ts'
 import { ConfigError } from '#config/problems.ts'
 import { MatrixError } from '#core/matrix-error.ts'
 import { StartError } from '../server.ts'
+import { checkConfig } from './config-check.ts'
 import { checkFederation } from './federation-check.ts'
 import { HELP } from './help.ts'
 import type { Io } from './io.ts'
@@ -45,9 +46,7 @@ async function dispatch(args: readonly string[], io: Io): Promise<number> {
     case 'start':
       return start(config())
     case 'config check':
-      config()
-      io.print('The settings are right')
-      return 0
+      return checkConfig(config(), io)
     case 'config example':
       io.print(exampleConfig().trimEnd())
       return 0

@@ -22,7 +22,10 @@ export async function start(config: Config): Promise<number> {
   log.info(`Hearth ${VERSION} serves ${config.server_name}`)
   for (const { url, resources } of server.addresses) log.info(`Listening on ${url} (${resources.join(', ')})`)
   const firstRun = await server.services.firstRun.address(config.public_baseurl)
-  if (firstRun !== null) log.info(`There is no administrator yet. Make one here, once: ${firstRun}`)
+  if (firstRun !== null) {
+    log.info(`The name of this server is ${config.server_name}. The first account fixes it for good: see server_name`)
+    log.info(`There is no administrator yet. Create one here, once: ${firstRun}`)
+  }
   collectStartGarbage()
   const displaced = server.displaced.then((reason) => ({ reason }))
   const end = await Promise.race([signalled, displaced])

@@ -1,28 +1,29 @@
 /**
- * What is limited, and the built-in figures: `perSecond` tokens flow into a bucket that holds `burst` of them. A name
- * is used by endpoints (`rateLimit: 'message'`) and by services that count by something else than the caller.
+ * What is limited, and the built-in figures: `perSecond` tokens flow into a bucket that holds `burst` of them. A burst is
+ * what a family does in its first minutes, from one address: three devices each, a dozen rooms, everybody invited to
+ * all of them (test/system/first-minutes.test.ts). Guessing is held off by `loginFailed`, not by these. A name is used by endpoints (`rateLimit: 'message'`) and by services that count by something else than the caller.
  */
 export type RateLimit = { readonly perSecond: number; readonly burst: number }
 
 export const RATE_LIMITS = {
-  message: { perSecond: 0.2, burst: 10 },
-  registration: { perSecond: 0.17, burst: 3 },
+  message: { perSecond: 1, burst: 50 },
+  registration: { perSecond: 0.17, burst: 10 },
   registrationTokenCheck: { perSecond: 0.1, burst: 5 },
-  loginPerAddress: { perSecond: 0.003, burst: 5 },
-  loginPerAccount: { perSecond: 0.003, burst: 5 },
+  loginPerAddress: { perSecond: 0.05, burst: 30 },
+  loginPerAccount: { perSecond: 0.05, burst: 20 },
   loginFailed: { perSecond: 0.17, burst: 3 },
-  joinLocal: { perSecond: 0.1, burst: 10 },
-  joinRemote: { perSecond: 0.01, burst: 10 },
-  joinPerRoom: { perSecond: 1, burst: 10 },
-  invitePerRoom: { perSecond: 0.3, burst: 10 },
-  invitePerTarget: { perSecond: 0.003, burst: 5 },
-  invitePerIssuer: { perSecond: 0.3, burst: 10 },
+  joinLocal: { perSecond: 0.2, burst: 50 },
+  joinRemote: { perSecond: 0.02, burst: 20 },
+  joinPerRoom: { perSecond: 1, burst: 50 },
+  invitePerRoom: { perSecond: 0.3, burst: 50 },
+  invitePerTarget: { perSecond: 0.01, burst: 30 },
+  invitePerIssuer: { perSecond: 0.5, burst: 100 },
   thirdPartyInvite: { perSecond: 0.0025, burst: 5 },
   thirdPartyValidation: { perSecond: 0.003, burst: 5 },
-  roomCreation: { perSecond: 0.016, burst: 10 },
+  roomCreation: { perSecond: 0.016, burst: 20 },
   keyRequest: { perSecond: 20, burst: 100 },
   mediaCreate: { perSecond: 10, burst: 50 },
-  presence: { perSecond: 0.1, burst: 1 },
+  presence: { perSecond: 0.1, burst: 10 },
   delayedEvent: { perSecond: 1, burst: 5 },
   report: { perSecond: 1, burst: 5 },
   userDirectory: { perSecond: 0.016, burst: 200 },

@@ -134,7 +134,10 @@ const storageLimits = Type.Object(
 
 const rooms = Type.Object(
   {
-    default_version: text('Room version of new rooms.', { default: '12' }),
+    default_version: text(
+      'Room version of new rooms. Apps from before version 12 (2025) don\'t know that a room\'s creators outrank its power levels there: where many people use such apps, set "11".',
+      { default: '12' },
+    ),
     public_list_without_auth: flag(false, 'Show the list of published rooms to anybody.'),
     public_list_over_federation: flag(false, 'Show it to other servers.'),
     publication: Type.Array(

@@ -44,6 +44,14 @@ forEachDatabase('accounts', (test) => {
     })
   })
 
+  test('any account counts, deactivated ones too', async (open) => {
+    const store = await open()
+    assert.equal(await store.read((tx) => tx.accounts.any()), false)
+    const user = await newAccount(store)
+    await store.write((tx) => tx.accounts.deactivate(user, 77, true))
+    assert.equal(await store.read((tx) => tx.accounts.any()), true)
+  })
+
   test('a user without an account has none', async (open) => {
     const store = await open()
     const user = await store.write((tx) => tx.users.intern(ALICE))

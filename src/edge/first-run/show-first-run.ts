@@ -1,6 +1,5 @@
-/** `GET /_hearth/first-run/{token}`: the page where the first administrator is made. */
+/** `GET /_hearth/first-run/{token}`: the page where the first administrator is created. */
 import { Type } from 'typebox'
-import { MatrixError } from '#core/matrix-error.ts'
 import { endpoint } from '#kit/endpoint.ts'
 import { formPage, gonePage } from './shared/pages.ts'
 
@@ -12,12 +11,8 @@ export default endpoint({
   rateLimit: 'other',
   params: { token: Type.String() },
   async handle({ params }, { firstRun, config }) {
-    try {
-      await firstRun.check(params.token)
-    } catch (error) {
-      if (error instanceof MatrixError) return gonePage()
-      throw error
-    }
-    return formPage(config.server_name, { name: '', problem: null })
+    const state = await firstRun.state(params.token)
+    if (state !== 'open') return gonePage(state === 'over', config.public_baseurl)
+    return formPage(config.server_name, firstRun.nonce(), { name: '', keep: false, problem: null })
   },
 })

@@ -8,6 +8,7 @@ const RESOURCE_BY_GROUP: Readonly<Record<string, Resource>> = {
   client: 'client',
   'well-known': 'client',
   'first-run': 'client',
+  'front-page': 'client',
   federation: 'federation',
   identity: 'identity',
   admin: 'admin',

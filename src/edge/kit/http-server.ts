@@ -20,6 +20,7 @@ import { pathPattern, routerPath } from '#kit/path-pattern.ts'
 import { discardBody, hasBody, readBody } from '#kit/read-body.ts'
 import { addressKey } from '#kit/request-address.ts'
 import { EndpointRunner, type RunDeps } from '#kit/run-endpoint.ts'
+import { UntrustedProxies } from '#kit/untrusted-proxies.ts'
 import { limitExceeded } from '#services/rate-limits/rate-limiter.ts'
 
 const HEADERS_TIMEOUT_MS = 15_000
@@ -169,7 +170,9 @@ export class HttpServer {
     // Bodies are read when somebody wants them: see `#answer`.
     app.addContentTypeParser('*', (_request, _payload, done) => done(null))
     app.decorateRequest('open')
+    const untrustedProxies = new UntrustedProxies(this.#deps.log)
     app.addHook('onRequest', (request, reply, done) => {
+      untrustedProxies.see(request.ip, request.raw.socket.remoteAddress, request.headers)
       const isRefused = this.#queueOf(request.raw.socket).isFull
       this.#enter(request, reply, () => {
         const early = isRefused ? errorAnswer(limitExceeded(PIPELINE_RETRY_MS)) : earlyAnswer(request)

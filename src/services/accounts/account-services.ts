@@ -74,7 +74,7 @@ export function accountServices({ settings, ...given }: Deps): AccountServices {
     sharedSecretRegistration: new SharedSecretRegistration({ ...given, secret: settings.sharedSecret, registration }),
     uia: new Uia({ ...given, stages: [dummyStage, passwordStage(passwords)] }),
     devices: new Devices({ store, sessions }),
-    firstRun: new FirstRun({ store, accounts, randomBytes }),
+    firstRun: new FirstRun({ store, accounts, serverName, randomBytes }),
     openIdTokens: new OpenIdTokens(given),
     profiles: new Profiles({ store }),
     accountData: new AccountData({ store }),

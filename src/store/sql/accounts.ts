@@ -28,6 +28,10 @@ export function accountStore(sql: Sql): AccountStore {
       }
     },
 
+    async any() {
+      return (await sql.get('SELECT 1 FROM accounts LIMIT 1')) !== undefined
+    },
+
     async anyAdmin() {
       return (await sql.get('SELECT 1 FROM accounts WHERE admin = 1 LIMIT 1')) !== undefined
     },

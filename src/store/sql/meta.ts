@@ -11,7 +11,10 @@ export function metaStore(sql: Sql): MetaStore {
       return row?.value ?? null
     },
     async setServerName(name) {
-      await sql.db.insertInto('meta').values({ key: SERVER_NAME, value: name }).execute()
+      await sql.run(
+        'INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value',
+        [SERVER_NAME, name],
+      )
     },
     async probe() {
       // Another value each time: SQLite doesn't write what stands there already.

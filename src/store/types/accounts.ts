@@ -19,6 +19,8 @@ export type NewAccount = Pick<AccountRow, 'userNid' | 'guest' | 'admin' | 'passw
 
 export interface AccountReader {
   get(user: UserNid): Promise<AccountRow | null>
+  /** Whether there is any account, active or not. */
+  any(): Promise<boolean>
   /** Whether an active account with administrator rights exists. */
   anyAdmin(): Promise<boolean>
   /** Deactivated accounts whose departure from their rooms isn't finished, at most `limit`. */
