@@ -65,6 +65,21 @@ test('clients hear of new, changed and deleted devices of those with whom they s
   await post(bob, `/rooms/${roomId}/leave`)
   assert.deepEqual([await sync(alice), await sync(bob)], [nothing, nothing])
 
+  // But an encrypted one is: clients begin to keep the lists of those who are in it.
+  const { room_id: secret } = await post(alice, '/createRoom', {
+    preset: 'public_chat',
+    initial_state: [{ type: 'm.room.encryption', content: { algorithm: 'm.megolm.v1.aes-sha2' } }],
+  })
+  await post(bob, `/join/${secret}`)
+  assert.deepEqual([await sync(alice), await sync(bob)], [changed(bob), changed(alice)])
+  await post(bob, `/rooms/${secret}/leave`)
+  assert.deepEqual([await sync(alice), await sync(bob)], [nothing, nothing])
+  const path = `/rooms/${other}/state/m.room.encryption`
+  const body = { algorithm: 'm.megolm.v1.aes-sha2' }
+  assert.equal((await hearth.request('PUT', path, { token: alice.token, body })).status, 200)
+  assert.deepEqual([await sync(alice), await sync(bob)], [changed(bob), changed(alice)])
+  assert.deepEqual([await sync(alice), await sync(bob)], [nothing, nothing])
+
   // A change wakes who waits.
   const waiting = hearth.request('GET', `/sync?since=${tokens.get(alice)}&timeout=60000`, alice)
   await login(bob)

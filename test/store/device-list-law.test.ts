@@ -15,6 +15,7 @@ const RUNS = 25
 type Action =
   | { readonly do: 'join' | 'leave' | 'invite'; readonly user: number; readonly room: number }
   | { readonly do: 'keys' | 'sync'; readonly user: number }
+  | { readonly do: 'encrypt'; readonly room: number }
 
 const user = fc.nat(USERS - 1)
 const room = fc.nat(ROOMS - 1)
@@ -23,6 +24,7 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('invite' as const), user, room }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('keys' as const), user }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('sync' as const), user }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('encrypt' as const), room }) },
 )
 
 let worlds = 0
@@ -36,7 +38,14 @@ class World {
   readonly #joined: Set<number>[] = Array.from({ length: ROOMS }, () => new Set())
   /** How often each user's keys have changed. */
   readonly #versions = Array.from({ length: USERS }, () => 0)
-  readonly #clients: { since: number; known: Map<number, number>; quiet: Set<number> }[] = []
+  readonly #encrypted = new Set<number>()
+  readonly #clients: {
+    since: number
+    readonly known: Map<number, number>
+    quiet: Set<number>
+    /** With whom an encrypted room was shared at the last sync. */
+    encryptedWith: ReadonlySet<number>
+  }[] = []
 
   private constructor(store: Store, loggedPositionsMax: number) {
     this.#store = store
@@ -52,7 +61,10 @@ class World {
       world.#users.push({ id, nid: await store.write((tx) => tx.users.intern(id)) })
     }
     for (let i = 0; i < ROOMS; i++) world.#rooms.push(await RoomFixture.create(store))
-    for (let i = 0; i < USERS; i++) world.#clients.push({ since: store.position(), known: new Map(), quiet: new Set() })
+    for (let i = 0; i < USERS; i++) {
+      const known = new Map<number, number>()
+      world.#clients.push({ since: store.position(), known, quiet: new Set(), encryptedWith: new Set() })
+    }
     return world
   }
 
@@ -65,6 +77,14 @@ class World {
         return
       case 'sync':
         return this.#sync(action.user)
+      case 'encrypt':
+        if (this.#encrypted.has(action.room)) return
+        this.#encrypted.add(action.room)
+        await this.#rooms[action.room]!.append(this.#store, [this.#rooms[action.room]!.state('m.room.encryption', '')])
+        for (const member of this.#joined[action.room]!) {
+          for (const other of this.#joined[action.room]!) this.#clients[member]!.quiet.delete(other)
+        }
+        return
       default: {
         const fixture = this.#rooms[action.room]!
         await fixture.append(this.#store, [fixture.member(this.#users[action.user]!.id, action.do)])
@@ -89,8 +109,12 @@ class World {
       return { ...(await deviceListChanges(tx, span, this.#loggedPositionsMax)), to }
     })
     const number = (id: UserId) => this.#users.findIndex((one) => one.id === id)
-    const sharing = new Set(this.#joined.filter((members) => members.has(own)).flatMap((members) => [...members]))
-    sharing.delete(own)
+    const sharing = this.#sharing(own, () => true)
+    const encryptedWith = this.#sharing(own, (room) => this.#encrypted.has(room))
+    for (const other of encryptedWith.difference(client.encryptedWith)) {
+      assert.ok(changed.map(number).includes(other), 'who newly shares an encrypted room is told')
+    }
+    client.encryptedWith = encryptedWith
     assert.equal(new Set([...changed, ...left]).size, changed.length + left.length, 'nobody is named twice')
     for (const other of left.map(number)) {
       assert.ok(client.known.delete(other), 'only who was there can have left')
@@ -106,6 +130,12 @@ class World {
     if (this.#versions[own] !== 0) assert.equal(client.known.get(own), this.#versions[own])
     client.since = to
     client.quiet = new Set(this.#users.keys())
+  }
+
+  /** With whom a user shares some of the rooms. */
+  #sharing(own: number, isMeant: (room: number) => boolean): Set<number> {
+    const rooms = this.#joined.filter((members, room) => members.has(own) && isMeant(room))
+    return new Set(rooms.flatMap((members) => [...members])).difference(new Set([own]))
   }
 }
 

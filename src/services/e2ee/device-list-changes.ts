@@ -18,7 +18,8 @@ type Span = { readonly user: UserNid; readonly from: number; readonly to: number
  * What happened to the device lists that the user's clients keep (client-server API, "Tracking the device list for a
  * user"): of everybody with whom the user shares a room, and of the user.
  *
- * - changed: who shares a room now, and has other devices or keys than before, or shared none for a while;
+ * - changed: who shares a room now, and has other devices or keys than before, or shared none for a while, "or who now
+ *   share an encrypted room with the client since the previous sync response";
  * - left: who shared a room at `from` and doesn't any more.
  *
  * Recipients of a change aren't stored: they are found here, from when the memberships began.
@@ -36,9 +37,10 @@ export async function deviceListChanges(
   const candidates = [...came].filter((other) => sharing.has(other))
   // Who was never out of sight has told of each change.
   const neverAway = new Set(await tx.sharing.withUserSince(user, candidates, from))
+  const newlyEncrypted = new Set(await tx.sharing.newlyEncryptedWithUser(user, candidates, from))
   const changed = new Set([
     ...touched.filter((other) => other === user || sharing.has(other)),
-    ...candidates.filter((other) => !neverAway.has(other)),
+    ...candidates.filter((other) => !neverAway.has(other) || newlyEncrypted.has(other)),
     ...(await tx.keySignatures.changedTargets(user, from, to)),
   ])
   const left = [...went].filter((other) => !sharing.has(other))
@@ -53,7 +55,7 @@ export async function allDeviceLists(tx: ReadTx, user: UserNid): Promise<UserId[
   return [...(await tx.users.userIds(users)).values()]
 }
 
-/** Who came into one of the user's rooms, and who went from one, or would seem to as the user did. */
+/** Who came into one of the user's rooms, or is in one that became encrypted, and who went from one, or would seem to as the user did. */
 async function movements(tx: ReadTx, span: Span, loggedPositionsMax: number) {
   const { user, from, to } = span
   const came = new Set<UserNid>()
@@ -72,6 +74,11 @@ async function movements(tx: ReadTx, span: Span, loggedPositionsMax: number) {
     to - from > loggedPositionsMax
       ? await tx.sharing.newMemberships(user, from)
       : await tx.sharing.loggedMemberships(from, to)
+  // All who are in a room that became encrypted share an encrypted room newly, though nobody moved.
+  const logEnd = to - from > loggedPositionsMax ? null : to
+  for (const room of await tx.sharing.encryptedSince(user, from, logEnd)) {
+    for (const { userNid } of await tx.memberships.ofRoom(room, ['join'])) came.add(userNid)
+  }
   const joined = moved.length === 0 ? [] : await tx.memberships.ofUser(user, ['join'])
   const stayed = new Set(joined.map(({ roomNid }) => roomNid))
   for (const [room, movers] of Map.groupBy(moved, ({ roomNid }) => roomNid)) {

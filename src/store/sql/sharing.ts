@@ -2,19 +2,23 @@ import type { ServerName } from '#core/ids.ts'
 import { integerList } from '#store/sql/connection.ts'
 import { logKindNumber } from '#store/sql/log.ts'
 import { membershipNumber } from '#store/sql/membership-numbers.ts'
+import { perConnection } from '#store/sql/per-connection.ts'
 import type { Sql } from '#store/sql/sql.ts'
+import { stateKeys } from '#store/sql/state-keys.ts'
 import type { PartialState, RoomNid } from '#store/types/rooms.ts'
 import type { SharingReader } from '#store/types/sharing.ts'
 import type { UserNid } from '#store/types/users.ts'
 
 const JOIN = membershipNumber('join')
 const EVENT = logKindNumber('event')
+const ENCRYPTION = 'm.room.encryption'
 
 /**
  * All questions begin with the few users or rooms that they are about, and look the others up one by one: their cost
  * doesn't depend on how many users somebody shares rooms with.
  */
 export function sharingReader(sql: Sql): SharingReader {
+  const keys = perConnection(sql, stateKeys)
   const given = sql.dialect === 'sqlite' ? 'json_each(?) AS c' : 'json_array_elements_text(?::json) AS c (value)'
   const candidate = sql.dialect === 'sqlite' ? 'c.value' : 'c.value::bigint'
   const joinedRoom = `SELECT 1 FROM memberships AS theirs WHERE theirs.user_nid = ${candidate} AND theirs.membership = ${JOIN}`
@@ -23,6 +27,22 @@ export function sharingReader(sql: Sql): SharingReader {
   const each = (condition: string) => `SELECT ${candidate} AS user_nid FROM ${given} WHERE EXISTS (${condition})`
   const withUser = each(`${joinedRoom} AND EXISTS (${ownJoined})`)
   const withUserSince = each(`${joinedRoom} AND theirs.since <= ? AND EXISTS (${ownJoined} AND own.since <= ?)`)
+  // How a room came to be encrypted: of state that came with a join, no position is known.
+  const encryption = (room: string, position: string) => `SELECT 1 FROM current_state AS found
+     JOIN events ON events.nid = found.event_nid
+     WHERE found.room_nid = ${room} AND found.type_nid = ? AND found.key_nid = ?${position}`
+  const encryptedNow = encryption('theirs.room_nid', '')
+  const encryptedBefore = encryption('theirs.room_nid', ' AND (events.position IS NULL OR events.position <= ?)')
+  const newlyEncrypted = each(
+    `${joinedRoom} AND EXISTS (${encryptedNow}) AND EXISTS (${ownJoined})) AND NOT EXISTS (
+      ${joinedRoom} AND theirs.since <= ? AND EXISTS (${encryptedBefore}) AND EXISTS (${ownJoined} AND own.since <= ?)`,
+  )
+  const encryptedAfter = encryption('own.room_nid', ' AND events.position > ?')
+  const encryptedOfUser = `SELECT own.room_nid FROM memberships AS own
+    WHERE own.user_nid = ? AND own.membership = ${JOIN} AND EXISTS (${encryptedAfter})`
+  const encryptedInLog = `SELECT DISTINCT own.room_nid FROM log CROSS JOIN memberships AS own
+    WHERE log.position > ? AND log.position <= ? AND log.kind = ${EVENT} AND own.room_nid = log.room_nid
+      AND own.user_nid = ? AND own.membership = ${JOIN} AND EXISTS (${encryptedAfter})`
   const withAnyone = each(
     `${joinedRoom} AND EXISTS (SELECT 1 FROM rooms WHERE rooms.nid = theirs.room_nid AND rooms.local_joined > 0)`,
   )
@@ -64,6 +84,21 @@ export function sharingReader(sql: Sql): SharingReader {
     withUser: (user, candidates) => users(withUser, [integerList(candidates), user]),
     withUserSince: (user, candidates, position) =>
       users(withUserSince, [integerList(candidates), position, user, position]),
+    async newlyEncryptedWithUser(user, candidates, position) {
+      const key = await keys.nid(ENCRYPTION, '')
+      if (key === null || candidates.length === 0) return []
+      const before = [position, key, key, position, user, position]
+      return users(newlyEncrypted, [integerList(candidates), key, key, user, ...before])
+    },
+    async encryptedSince(user, after, to) {
+      const key = await keys.nid(ENCRYPTION, '')
+      if (key === null) return []
+      const rows =
+        to === null
+          ? await sql.all<{ room_nid: number }>(encryptedOfUser, [user, key, key, after])
+          : await sql.all<{ room_nid: number }>(encryptedInLog, [after, to, user, key, key, after])
+      return rows.map((row) => row.room_nid as RoomNid)
+    },
     withAnyone: (candidates) => users(withAnyone, [integerList(candidates)]),
     newMemberships: (user, after) => pairs(newMemberships, [user, after]),
     loggedMemberships: (from, to) => pairs(logged, [from, to]),

@@ -8,6 +8,16 @@ export interface SharingReader {
   withUser(user: UserNid, candidates: readonly UserNid[]): Promise<UserNid[]>
   /** Those of the candidates who share a room with the user that neither has been out of since a position. */
   withUserSince(user: UserNid, candidates: readonly UserNid[], position: number): Promise<UserNid[]>
+  /**
+   * Those of the candidates who share an encrypted room with the user now, but none that was encrypted at a position and
+   * that neither has been out of since.
+   */
+  newlyEncryptedWithUser(user: UserNid, candidates: readonly UserNid[], position: number): Promise<UserNid[]>
+  /**
+   * The encrypted rooms that the user is joined to and whose `m.room.encryption` came after a position. `to` is where the
+   * log ends: it is looked through, or, where that is null, all of the user's rooms are.
+   */
+  encryptedSince(user: UserNid, after: number, to: number | null): Promise<RoomNid[]>
   /** Those of the candidates who share a room with any user of this server. */
   withAnyone(candidates: readonly UserNid[]): Promise<UserNid[]>
   /** Members, past and present, of the rooms that the user is joined to, whose membership began after a position. */

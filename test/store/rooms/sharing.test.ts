@@ -43,6 +43,35 @@ forEachDatabase('who shares rooms', (test) => {
     assert.deepEqual(await ask((tx) => tx.sharing.withAnyone(all)), [alice, bob])
   })
 
+  test('who newly shares an encrypted room, and which rooms became encrypted', async (open) => {
+    const store = await open()
+    const { alice, bob, carol } = await numbers(store)
+    const [plain, secret] = [await RoomFixture.create(store), await RoomFixture.create(store)]
+    await plain.append(
+      store,
+      [ALICE, BOB, CAROL].map((user) => plain.member(user, 'join')),
+    )
+    await secret.append(store, [secret.state('m.room.encryption', ''), secret.member(ALICE, 'join')])
+    const before = store.position()
+    await secret.append(store, [secret.member(BOB, 'join')])
+    const joined = store.position()
+    await plain.append(store, [plain.state('m.room.encryption', '')])
+    const encrypted = store.position()
+    await plain.append(store, [plain.member(BOB, 'leave')])
+
+    const newly = (position: number) =>
+      store.read((tx) => tx.sharing.newlyEncryptedWithUser(alice, [bob, carol], position))
+    assert.deepEqual(await newly(before), [bob, carol])
+    assert.deepEqual(await newly(joined), [carol])
+    assert.deepEqual(await newly(encrypted), [])
+    for (const to of [store.position(), null]) {
+      const rooms = (after: number, user = alice) => store.read((tx) => tx.sharing.encryptedSince(user, after, to))
+      assert.deepEqual(await rooms(joined), [plain.nid])
+      assert.deepEqual(await rooms(encrypted), [])
+      assert.deepEqual(await rooms(joined, bob), [])
+    }
+  })
+
   test('whose memberships began after a position, in the rooms of a user', async (open) => {
     const store = await open()
     const { alice, bob, carol } = await numbers(store)
