@@ -1,5 +1,6 @@
 /** What one message costs the main thread: processor time and SQL statements, of this source or beside another one. */
 import { once } from 'node:events'
+import { rmSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { Http } from './http.ts'
@@ -99,6 +100,7 @@ async function measure(source: string, windowMs: number): Promise<SendCost[]> {
     http.close()
     await running.stop()
     removeFolder(running.folder)
+    rmSync(socket, { force: true })
   }
 }
 
