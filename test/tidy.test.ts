@@ -1,6 +1,7 @@
 /** The rules of the source, applied to all of it; and each rule applied to an offence, so that none sleeps. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { importCircles, orderOfServices, servicesOutOfOrder } from '#test/harness/import-graph.ts'
 import { parseSource, sourceFiles } from '#test/harness/source-file.ts'
 import { RULES } from '#test/harness/tidy-rules.ts'
 
@@ -13,6 +14,14 @@ describe('the source', () => {
       assert.equal(findings.length, 0, `\n${findings.join('\n')}\n`)
     })
   }
+
+  it('has no circles of imports', () => {
+    assert.deepEqual(importCircles(files), [])
+  })
+
+  it('keeps to the order of services that ARCHITECTURE.md gives', () => {
+    assert.deepEqual(servicesOutOfOrder(files, orderOfServices()), [])
+  })
 })
 
 const OFFENCES: readonly (readonly [path: string, text: string, finding: RegExp])[] = [
@@ -71,5 +80,43 @@ describe('each rule', () => {
       RULES.flatMap((rule) => rule.check(file)),
       [],
     )
+  })
+})
+
+describe('rules about how files hang together', () => {
+  const from = (path: string, ...targets: string[]) =>
+    parseSource(path, targets.map((target) => `import type { X } from '#${target}'\n`).join(''))
+
+  it('see circles, of two files and by way of others', () => {
+    const found = importCircles([
+      from('src/core/a.ts', 'core/b.ts'),
+      from('src/core/b.ts', 'core/a.ts', 'core/c.ts'),
+      from('src/core/c.ts', 'core/d.ts'),
+      from('src/core/d.ts', 'core/b.ts'),
+      from('src/core/e.ts', 'core/a.ts'),
+    ])
+    assert.equal(found.length, 2)
+    assert.match(found[0]!, /^src\/core\/a\.ts → src\/core\/b\.ts → src\/core\/a\.ts: put what both need/)
+    assert.match(found[1]!, /^src\/core\/b\.ts → src\/core\/c\.ts → src\/core\/d\.ts → src\/core\/b\.ts/)
+  })
+
+  it('see services that call what stands beside or below them', () => {
+    const order = [['time'], ['rooms', 'profiles'], ['sync']]
+    const files = [
+      from('src/services/time/a.ts'),
+      from('src/services/rooms/a.ts', 'services/time/a.ts', 'services/rooms/b.ts', 'services/profiles/a.ts'),
+      from('src/services/profiles/a.ts', 'services/sync/a.ts', 'services/put-together.ts'),
+      from('src/services/sync/a.ts', 'services/profiles/a.ts'),
+      from('src/services/put-together.ts', 'services/sync/a.ts'),
+      from('src/services/new/a.ts'),
+    ]
+    const found = servicesOutOfOrder(files, [...order, ['gone']]).map((finding) => finding.split(',')[0])
+    assert.deepEqual(found, [
+      'src/services/rooms/a.ts:3: rooms may not call src/services/profiles/a.ts: see ARCHITECTURE.md',
+      'src/services/profiles/a.ts:1: profiles may not call src/services/sync/a.ts: see ARCHITECTURE.md',
+      'src/services/profiles/a.ts:2: profiles may not call src/services/put-together.ts: what puts services together stands above them all',
+      'src/services/new has no place in ARCHITECTURE.md',
+      'ARCHITECTURE.md',
+    ])
   })
 })

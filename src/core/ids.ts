@@ -1,4 +1,6 @@
-import { isServerName } from '#core/server-name.ts'
+import { isServerName, type ServerName } from '#core/server-name.ts'
+
+export type { ServerName } from '#core/server-name.ts'
 
 /** Matrix identifiers (specification appendices, "Identifier Grammar"). Branded, so that one can't pass for another. */
 declare const brand: unique symbol
@@ -8,7 +10,6 @@ export type UserId = Brand<'UserId'>
 export type RoomId = Brand<'RoomId'>
 export type EventId = Brand<'EventId'>
 export type RoomAlias = Brand<'RoomAlias'>
-export type ServerName = Brand<'ServerName'>
 export type DeviceId = Brand<'DeviceId'>
 
 /** The longest identifier that an event may carry, in bytes of UTF-8. */

@@ -1,4 +1,6 @@
-import type { ServerName } from '#core/ids.ts'
+declare const brand: unique symbol
+/** Branded, so that no other text passes for one. */
+export type ServerName = string & { readonly [brand]: 'ServerName' }
 
 /** The longest text that fits the grammar: a DNS name of 255 characters with a port. */
 export const SERVER_NAME_BYTES_MAX = 261

@@ -30,7 +30,7 @@ export const TABLE_LIMITS: Readonly<Record<string, TableLimit>> = {
   failing_destinations: { dropped: 'destinations.deleteFailingBefore', in: HOUSEKEEPING },
   staged_pdus: { limit: 'STAGED_PER_ORIGIN_MAX', in: 'src/services/federation/inbound/ingest.ts' },
   remote_device_lists: { bounded: 'one row for each user of another server who shares a room with one of this server' },
-  remote_devices: { limit: 'DEVICES_MAX', in: 'src/services/e2ee/remote-list-fetcher.ts' },
+  remote_devices: { limit: 'DEVICES_MAX', in: 'src/services/federation/encryption/remote-list-fetcher.ts' },
   server_keys: { limit: 'KEYS_MAX', in: 'src/services/federation/keys/server-keys.ts' },
   server_key_documents: { limit: 'DOCUMENTS_MAX', in: 'src/services/federation/keys/known-keys.ts' },
   missed_events: { bounded: 'one row a server and room' },

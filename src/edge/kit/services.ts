@@ -1,6 +1,6 @@
 import type { Config } from '#config/schema.ts'
 import type { Metrics } from '#kit/metrics.ts'
-import type { AccountServices } from '#services/accounts/account-services.ts'
+import type { AccountServices } from '#services/account-services.ts'
 import type { E2eeServices } from '#services/e2ee/e2ee-services.ts'
 import type { FederationServices } from '#services/federation/federation-services.ts'
 import type { Health } from '#services/health/health.ts'

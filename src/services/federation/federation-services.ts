@@ -1,6 +1,6 @@
 import type { ServerName } from '#core/ids.ts'
 import type { E2eeServices } from '#services/e2ee/e2ee-services.ts'
-import { type FederatedKeys, federatedKeys } from '#services/e2ee/federated-keys.ts'
+import { type FederatedKeys, federatedKeys } from '#services/federation/encryption/federated-keys.ts'
 import { type FederationLink, federationLink } from '#services/federation/federation-link.ts'
 import { Edus } from '#services/federation/inbound/edus.ts'
 import { Fetcher } from '#services/federation/inbound/fetcher.ts'
@@ -13,9 +13,11 @@ import {
 import { FederationSender } from '#services/federation/outbound/federation-sender.ts'
 import { type FederationReadServices, federationReadServices } from '#services/federation/reads/read-services.ts'
 import type { LogFollowers } from '#services/log/log-followers.ts'
+import type { PresenceService } from '#services/presence/presence-service.ts'
 import type { Profiles } from '#services/profiles/profiles.ts'
-import type { ReadingServices } from '#services/reading-services.ts'
 import type { RoomServices } from '#services/rooms/room-services.ts'
+import type { Timeline } from '#services/timeline/timeline.ts'
+import type { TypingService } from '#services/typing/typing-service.ts'
 
 /** What connects this server with others, and what it does with them. */
 export interface FederationServices extends FederationLink {
@@ -38,7 +40,11 @@ export interface FederationServices extends FederationLink {
 type Deps = Parameters<typeof federationLink>[0] & {
   readonly followers: LogFollowers
   readonly rooms: RoomServices
-  readonly reading: Pick<ReadingServices, 'typing' | 'presence' | 'timeline'>
+  readonly reading: {
+    readonly typing: TypingService
+    readonly presence: PresenceService
+    readonly timeline: Timeline
+  }
   readonly profiles: Profiles
   readonly e2ee: E2eeServices
   /** Whether other servers are told what users call their devices. */

@@ -9,23 +9,12 @@ import { stateUpdates } from '#services/sync/room-state.ts'
 import { roomSummary } from '#services/sync/room-summary.ts'
 import type { MemberMemory } from '#services/sync/sent-members.ts'
 import type { SyncAnswer } from '#services/sync/sync-answer.ts'
-import type { JoinedRoom, LeftRoom, StateAfter } from '#services/sync/sync-types.ts'
+import type { JoinedRoom, LeftRoom, RoomView, StateAfter } from '#services/sync/sync-types.ts'
 import { type Slice, startRank, timelineSlice } from '#services/sync/timeline-slice.ts'
 import { TimeSlice } from '#services/time/time-slice.ts'
 import { tokenAtRank } from '#services/timeline/token-rank.ts'
 import type { EventRow } from '#store/types/events.ts'
-import type { RoomNid } from '#store/types/rooms.ts'
 import type { StateId } from '#store/types/state.ts'
-
-/** A room as one answer sees it. */
-export type RoomView = {
-  readonly roomNid: RoomNid
-  readonly roomId: RoomId
-  /** The client gets the room from scratch: an initial sync, or the user has joined since. */
-  readonly isNew: boolean
-  /** The client had a timeline of this room before and lost sight of it in between: it can't simply go on. */
-  readonly isRejoin: boolean
-}
 
 /** The answer's part about a room that the user is joined to; null where there is nothing to tell. */
 export async function joinedRoom(answer: SyncAnswer, room: RoomView): Promise<JoinedRoom | null> {

@@ -1,5 +1,5 @@
-import type { RoomView } from '#services/sync/joined-room.ts'
 import type { SyncAnswer } from '#services/sync/sync-answer.ts'
+import type { RoomView } from '#services/sync/sync-types.ts'
 import type { EventRow } from '#store/types/events.ts'
 import type { Membership, MembershipRow } from '#store/types/memberships.ts'
 import type { RoomNid } from '#store/types/rooms.ts'

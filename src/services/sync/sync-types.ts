@@ -1,8 +1,10 @@
 /** What `/sync` is asked and what it answers (client-server API, "Syncing"). */
 import type { Filter } from '#core/filter/filter.ts'
+import type { RoomId } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
 import type { Viewer } from '#services/timeline/client-events.ts'
 import type { StreamToken } from '#services/timeline/tokens.ts'
+import type { RoomNid } from '#store/types/rooms.ts'
 
 export type SyncRequest = {
   readonly viewer: Viewer
@@ -19,6 +21,16 @@ export type SyncRequest = {
 
 /** The name in the specification, and the one that clients used before (MSC4222) and go on to use. */
 export type StateAfter = 'state_after' | 'org.matrix.msc4222.state_after'
+
+/** A room as one answer sees it. */
+export type RoomView = {
+  readonly roomNid: RoomNid
+  readonly roomId: RoomId
+  /** The client gets the room from scratch: an initial sync, or the user has joined since. */
+  readonly isNew: boolean
+  /** The client had a timeline of this room before and lost sight of it in between: it can't simply go on. */
+  readonly isRejoin: boolean
+}
 
 export type Events = { readonly events: readonly JsonObject[] }
 

@@ -1,15 +1,18 @@
 import { PowerLevels } from '#core/auth/power-levels.ts'
 import type { Event } from '#core/event/event.ts'
+import type { UserId } from '#core/ids.ts'
 import { member } from '#core/json/value.ts'
 import { type CompiledRuleset, evaluate } from '#core/push/evaluate.ts'
 import { PushEvent, type PushRoom } from '#core/push/push-event.ts'
 import { ignoredBy } from '#services/timeline/ignored-users.ts'
 import { visibleEvents } from '#services/timeline/visible-events.ts'
-import type { UnreadUser } from '#services/unread/unread-service.ts'
 import type { ReadTx } from '#store/store.ts'
 import type { EventNid, EventRow } from '#store/types/events.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
 import type { StateId } from '#store/types/state.ts'
+import type { UserNid } from '#store/types/users.ts'
+
+export type UnreadUser = { readonly userNid: UserNid; readonly userId: UserId }
 
 /** An unread event that the user's push rules notify of. */
 export type Notification = {

@@ -1,12 +1,10 @@
 import { LRUCache } from 'lru-cache'
-import type { UserId } from '#core/ids.ts'
 import { compiledRulesOf } from '#services/push-rules/stored-push-rules.ts'
-import { type Notification, scanForNotifications } from '#services/unread/notification-scan.ts'
+import { type Notification, scanForNotifications, type UnreadUser } from '#services/unread/notification-scan.ts'
 import type { ReadTx } from '#store/store.ts'
 import type { EventNid } from '#store/types/events.ts'
 import type { ReceiptRow } from '#store/types/receipts.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
-import type { UserNid } from '#store/types/users.ts'
 
 export type Count = { readonly notifications: number; readonly highlights: number }
 
@@ -18,8 +16,6 @@ export type UnreadCounts = {
   /** At this log position or before it they last changed: who knows the counts of a later one knows these. */
   readonly changedAt: number
 }
-
-export type UnreadUser = { readonly userNid: UserNid; readonly userId: UserId }
 
 /** What one user has not read in one room, as far as `position`. */
 type Unread = {

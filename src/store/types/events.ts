@@ -1,12 +1,10 @@
 import type { Event } from '#core/event/event.ts'
 import type { EventId, UserId } from '#core/ids.ts'
-import type { RoomNid } from '#store/types/rooms.ts'
+import type { EventNid, RoomNid } from '#store/types/numbers.ts'
 import type { StateId } from '#store/types/state.ts'
 import type { UserNid } from '#store/types/users.ts'
 
-declare const nid: unique symbol
-/** The short number of an event inside this database. */
-export type EventNid = number & { readonly [nid]: 'EventNid' }
+export type { EventNid } from '#store/types/numbers.ts'
 
 export type EventRow = {
   readonly nid: EventNid

@@ -1,10 +1,8 @@
 import type { EventId, RoomAlias, RoomId, ServerName, UserId } from '#core/ids.ts'
-import type { EventNid } from '#store/types/events.ts'
+import type { EventNid, RoomNid } from '#store/types/numbers.ts'
 import type { ClaimedState, StateId } from '#store/types/state.ts'
 
-declare const nid: unique symbol
-/** The short number of a room inside this database. */
-export type RoomNid = number & { readonly [nid]: 'RoomNid' }
+export type { RoomNid } from '#store/types/numbers.ts'
 
 export type RoomRow = {
   readonly nid: RoomNid

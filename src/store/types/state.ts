@@ -1,6 +1,5 @@
 import type { EventId } from '#core/ids.ts'
-import type { EventNid } from '#store/types/events.ts'
-import type { RoomNid } from '#store/types/rooms.ts'
+import type { EventNid, RoomNid } from '#store/types/numbers.ts'
 
 declare const nid: unique symbol
 /** An immutable state of one room: a row of the state tree. 0 is the empty state. */

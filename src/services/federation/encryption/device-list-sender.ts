@@ -1,5 +1,5 @@
 import { type ServerName, serverOf, type UserId } from '#core/ids.ts'
-import { type DeviceListEdus, edusOf, introductionOf } from '#services/e2ee/device-list-edus.ts'
+import { type DeviceListEdus, edusOf, introductionOf } from '#services/federation/encryption/device-list-edus.ts'
 import type { Claim, FollowerWrite, LogBatch } from '#services/log/follower.ts'
 import { ENTRIES_PER_BATCH_MAX, type Following } from '#services/log/following.ts'
 import type { LogFollowers } from '#services/log/log-followers.ts'

@@ -1,8 +1,12 @@
 /** `m.device_list_update` and `m.signing_key_update` from other servers ("Device Management", "End-to-End Encryption"). */
 import { type DeviceId, isUserId, type ServerName, serverOf, type UserId } from '#core/ids.ts'
 import { type JsonObject, type JsonValue, member } from '#core/json/value.ts'
-import { remoteDeviceKeys, remoteDisplayName, remoteSigningKey } from '#services/e2ee/remote-key-objects.ts'
 import { isDeviceIdText } from '#services/e2ee/to-device.ts'
+import {
+  remoteDeviceKeys,
+  remoteDisplayName,
+  remoteSigningKey,
+} from '#services/federation/encryption/remote-key-objects.ts'
 import type { Store, Tx } from '#store/store.ts'
 import type { RemoteDevice, RemoteDeviceList } from '#store/types/remote-devices.ts'
 import type { UserNid } from '#store/types/users.ts'

@@ -1,8 +1,8 @@
 import { type DeviceId, type ServerName, serverOf, type UserId } from '#core/ids.ts'
 import { isJsonObject, type JsonObject, type JsonValue, member } from '#core/json/value.ts'
 import { withDisplayName } from '#services/e2ee/key-queries.ts'
-import { isSmall, remoteDeviceKeys, remoteSigningKey } from '#services/e2ee/remote-key-objects.ts'
 import type { RemoteAnswer, RemoteKeys, RemoteUserKeys } from '#services/e2ee/remote-keys.ts'
+import { isSmall, remoteDeviceKeys, remoteSigningKey } from '#services/federation/encryption/remote-key-objects.ts'
 import { inParallel } from '#services/federation/keys/in-parallel.ts'
 import {
   type FederationClient,

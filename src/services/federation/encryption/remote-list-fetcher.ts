@@ -1,7 +1,11 @@
 import type { DeviceId, ServerName, UserId } from '#core/ids.ts'
 import { isJsonObject, type JsonValue, member } from '#core/json/value.ts'
-import { remoteDeviceKeys, remoteDisplayName, remoteSigningKey } from '#services/e2ee/remote-key-objects.ts'
 import { isDeviceIdText } from '#services/e2ee/to-device.ts'
+import {
+  remoteDeviceKeys,
+  remoteDisplayName,
+  remoteSigningKey,
+} from '#services/federation/encryption/remote-key-objects.ts'
 import type { RetrySettings } from '#services/federation/transport/back-off.ts'
 import type { FederationClient, FederationReply } from '#services/federation/transport/federation-client.ts'
 import type { Timers } from '#services/time/timers.ts'

@@ -1,7 +1,7 @@
-import { isRoomId, isUserId, type RoomId, type ServerName, serverOf, type UserId } from '#core/ids.ts'
+import { isRoomId, type ServerName } from '#core/ids.ts'
 import { isJsonObject, type JsonObject, type JsonValue, member } from '#core/json/value.ts'
+import { isUserOf, joinedRoom } from '#services/federation/inbound/edu-users.ts'
 import { receiveReceipts } from '#services/federation/inbound/receipt-edu.ts'
-import { isAllowedByAcl } from '#services/federation/server-acl.ts'
 import type { PresenceService } from '#services/presence/presence-service.ts'
 import { TYPING_TIMEOUT_MS_DEFAULT } from '#services/typing/typing-notices.ts'
 import type { TypingService } from '#services/typing/typing-service.ts'
@@ -78,24 +78,4 @@ export class Edus {
     if (member(content, 'typing') === true) this.#deps.typing.start(room, userId, TYPING_TIMEOUT_MS_DEFAULT)
     else this.#deps.typing.stop(room, userId)
   }
-}
-
-/** Whether this is the id of a user of the server: all that it may speak for. */
-export function isUserOf(userId: JsonValue | undefined, server: ServerName): userId is UserId {
-  return typeof userId === 'string' && isUserId(userId) && serverOf(userId) === server
-}
-
-/** The room, if this server is in it, the user too, and the room doesn't shut the other server out. */
-export async function joinedRoom(
-  tx: Parameters<Parameters<Store['read']>[0]>[0],
-  roomId: RoomId,
-  userId: UserId,
-  origin: ServerName,
-) {
-  const room = await tx.rooms.byId(roomId)
-  if (room === null || !room.isResident) return null
-  const user = await tx.users.nid(userId)
-  const membership = user === null ? null : await tx.memberships.one(user, room.nid)
-  if (membership?.membership !== 'join' || !(await isAllowedByAcl(tx, room.nid, origin))) return null
-  return room.nid
 }

@@ -1,7 +1,7 @@
 /** `m.receipt` from other servers ("Receipts"). */
 import { type EventId, isEventId, isRoomId, type RoomId, type ServerName, type UserId } from '#core/ids.ts'
 import { isJsonObject, type JsonObject, type JsonValue, member } from '#core/json/value.ts'
-import { isUserOf, joinedRoom } from '#services/federation/inbound/edus.ts'
+import { isUserOf, joinedRoom } from '#services/federation/inbound/edu-users.ts'
 import { StorageFullError } from '#store/errors.ts'
 import type { Store, Tx } from '#store/store.ts'
 
