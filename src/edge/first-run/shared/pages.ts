@@ -49,7 +49,7 @@ export function formPage(serverName: string, nonce: string, { name, keep, proble
       <label for="name">User name</label>
       <input id="name" name="name" value="${escapeHtml(name)}" required autocapitalize="none"
         autocomplete="username" spellcheck="false"${field('name')}>
-      <p class="hint" id="name-hint">Lower-case letters, digits and . _ = - / + Your full name will be
+      <p class="hint" id="name-hint">Lower-case letters, digits, and . _ = - / +<br>Your full name will be
         <code id="user-id" data-example="@NAME:${escapeHtml(serverName)}">@name:${escapeHtml(serverName)}</code></p>
       <label for="password">Password</label>
       <input id="password" name="password" type="password" required autocomplete="new-password"${field('password')}>
