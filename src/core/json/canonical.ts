@@ -1,8 +1,9 @@
+import { isShortJson } from '#core/json/text.ts'
 import { isJsonObject, type JsonArray, type JsonObject, type JsonValue } from '#core/json/value.ts'
 import { badJson } from '#core/matrix-error.ts'
 import type { Slices } from '#core/state/steps.ts'
 
-/** Characters that are written at once, unless one entry of a list is longer. */
+/** Characters that are written at once, unless one string is longer. */
 const SLICE_CHARACTERS = 64 * 1024
 
 /** An array or object that is being written. */
@@ -51,36 +52,47 @@ export function canonicalJson(value: JsonValue): string {
   }
 }
 
-/**
- * `canonicalJson` of a value that may be megabytes long: yields between the entries of the lists that an object holds,
- * as transactions hold their events. No entry is long by itself.
- */
+/** `canonicalJson` of a value that may be megabytes long: yields now and then. No string is long by itself. */
 export function* canonicalSlices(value: JsonValue): Slices<string> {
-  if (!isJsonObject(value)) return canonicalJson(value)
-  const object: JsonObject = value
-  const members: string[] = []
-  for (const key of canonicalKeys(object)) {
-    const item = object[key] as JsonValue
-    const text = Array.isArray(item) ? yield* listSlices(item as JsonArray) : canonicalJson(item)
-    members.push(`${JSON.stringify(key)}:${text}`)
-  }
-  return `{${members.join(',')}}`
-}
-
-function* listSlices(items: JsonArray): Slices<string> {
   const texts: string[] = []
   let characters = 0
-  for (const item of items) {
-    const text = canonicalJson(item)
+  const add = (text: string) => {
     texts.push(text)
-    // Its pieces are put together now, and not all texts' pieces at once in the end.
-    text.charCodeAt(0)
     characters += text.length
-    if (characters < SLICE_CHARACTERS) continue
-    characters = 0
-    yield
   }
-  return `[${texts.join(',')}]`
+  const open: Frame[] = []
+  let current = value
+  for (;;) {
+    if (typeof current !== 'object' || current === null || JSON.isRawJSON(current) || isShortJson(current)) {
+      const text = canonicalJson(current)
+      // Its pieces are put together now, and not all texts' pieces at once in the end.
+      text.charCodeAt(0)
+      add(text)
+    } else {
+      const frame = frameOf(current)
+      add(frame.items === undefined ? '{' : '[')
+      open.push(frame)
+    }
+    let frame = open.at(-1)
+    while (frame !== undefined && frame.next === frame.size) {
+      add(frame.items === undefined ? '}' : ']')
+      open.pop()
+      frame = open.at(-1)
+    }
+    if (frame === undefined) return texts.join('')
+    if (characters > SLICE_CHARACTERS) {
+      characters = 0
+      yield
+    }
+    if (frame.next > 0) add(',')
+    if (frame.items !== undefined) current = frame.items[frame.next] as JsonValue
+    else {
+      const key = frame.keys[frame.next] as string
+      add(`${JSON.stringify(key)}:`)
+      current = (frame.object as JsonObject)[key] as JsonValue
+    }
+    frame.next += 1
+  }
 }
 
 /** The size of a value's canonical JSON in bytes of UTF-8. */

@@ -101,6 +101,17 @@ describe('a long JSON text in slices', () => {
     }
   })
 
+  it('refuses much that stands very deep, and takes an event that nests very deep', () => {
+    const nest = (levels: number, inner: string) => `${'{"a":['.repeat(levels)}${inner}${']}'.repeat(levels)}`
+    const options = { depthMax: 65_536, lossless: true }
+    const event = nest(8_000, '1.50')
+    const [atOnce, inSlices] = outcomes(`[${event}, ${event}]`, { ...options, depthMax: 10 })
+    assert.deepEqual([atOnce, inSlices], ['refused', 'refused'])
+    assert.doesNotThrow(() => parseLong(`[${event}, ${event}]`, options))
+    assert.throws(() => parseLong(nest(60, `[${MANY.join()}]`), options), { errcode: 'M_BAD_JSON' })
+    assert.doesNotThrow(() => parseLong(nest(40, `[${MANY.join()}]`), options))
+  })
+
   it('counts values and keys of one object, exactly', () => {
     const keys = (count: number) => `{"pad": "${'x'.repeat(70_000)}"${manyKeys(count - 1)}}`
     const manyKeys = (count: number) => Array.from({ length: count }, (_, n) => `, "k${n}": 1`).join('')

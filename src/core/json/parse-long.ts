@@ -16,8 +16,17 @@ const SHORT_BYTES = 64 * 1024
 const BATCH_BYTES = 16 * 1024
 /** Bytes that are looked through at once. */
 const SCAN_BYTES = 64 * 1024
-/** How many long lists and objects that stand in each other are taken apart; the rest is parsed at once. */
+/** How many long lists and objects that stand in each other are taken apart. */
 const LEVELS_MAX = 100
+/** What stands in that many is parsed at once, and may be no longer: an event that nests very deep. */
+const DEEP_BYTES_MAX = 128 * 1024
+
+/**
+ * What strangers may send: values for each mebibyte that a body may have, and keys of one object. It is more than any
+ * event can hold. What costs time is not the bytes but what is made of them: sorting a million keys takes seconds.
+ */
+export const JSON_VALUES_PER_MIB_MAX = 32_768
+export const JSON_KEYS_MAX = 16_384
 
 // No byte of a character outside of ASCII is one of these.
 export const QUOTE = 0x22
@@ -99,9 +108,9 @@ function* parsePart(
 ): Slices<JsonValue> {
   const open = skipSpace(bytes, part.start, part.end)
   const close = ends.get(open)
-  if (close === undefined || levels === 0 || skipSpace(bytes, close + 1, part.end) !== part.end) {
-    return parseJson(bytes.subarray(part.start, part.end), options)
-  }
+  const isWhole = close !== undefined && skipSpace(bytes, close + 1, part.end) === part.end
+  if (levels === 0 && isWhole && close - open > DEEP_BYTES_MAX) throw badJson('Too much stands too deep in the JSON')
+  if (levels === 0 || !isWhole) return parseJson(bytes.subarray(part.start, part.end), options)
   const isObject = bytes[open] === BRACE_OPEN
   const keys = new Set<string>()
   const object: MutableObject = {}

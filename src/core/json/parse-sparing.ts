@@ -1,4 +1,4 @@
-import { decodeJson, notJson, type ParseOptions, parseJson } from '#core/json/parse.ts'
+import { decodeJson, notJson, parseJson } from '#core/json/parse.ts'
 import {
   BRACE_CLOSE,
   BRACE_OPEN,
@@ -7,6 +7,7 @@ import {
   COMMA,
   isSpace,
   keyEnd,
+  type LongParseOptions,
   parseLongJson,
   QUOTE,
   skipSpace,
@@ -30,8 +31,8 @@ export type SparedJson = {
   readonly asMostRead: JsonValue
 }
 
-/** Flawed entries above that size aren't read at all. */
-const FLAWED_BYTES_MAX = 1024 * 1024
+/** Flawed entries above that size aren't read at all: they can't be events. */
+const FLAWED_BYTES_MAX = 128 * 1024
 
 /**
  * `parseLongJson` of a transaction or an answer, whose lists hold events of many servers: an entry that is JSON but has
@@ -39,7 +40,7 @@ const FLAWED_BYTES_MAX = 1024 * 1024
  *
  * @throws MatrixError as `parseLongJson`, for what is wrong elsewhere
  */
-export function* parseSparing(bytes: Uint8Array, options: ParseOptions): Slices<SparedJson> {
+export function* parseSparing(bytes: Uint8Array, options: LongParseOptions): Slices<SparedJson> {
   try {
     const value = yield* parseLongJson(bytes, options)
     return { value, asMostRead: value }
@@ -52,7 +53,7 @@ export function* parseSparing(bytes: Uint8Array, options: ParseOptions): Slices<
 
 const isBadJson = (error: unknown) => error instanceof MatrixError && error.errcode === 'M_BAD_JSON'
 
-function* parseByEntry(bytes: Uint8Array, members: Parts, options: ParseOptions): Slices<SparedJson> {
+function* parseByEntry(bytes: Uint8Array, members: Parts, options: LongParseOptions): Slices<SparedJson> {
   const spared = new Map<string, SparedJson>()
   for (const { start, end } of members) {
     const colon = keyEnd(bytes, start, end)
@@ -61,7 +62,7 @@ function* parseByEntry(bytes: Uint8Array, members: Parts, options: ParseOptions)
     if (spared.has(key)) throw badJson('An object has the same key twice')
     const entries = yield* partsOf(bytes, BRACKET_OPEN, BRACKET_CLOSE, colon + 1, end)
     if (entries === null || entries.length === 0) {
-      const value = parseJson(bytes.subarray(colon + 1, end), options)
+      const value = yield* parseLongJson(bytes.subarray(colon + 1, end), options)
       spared.set(key, { value, asMostRead: value })
     } else spared.set(key, yield* spareEntries(bytes, entries, { ...options, depthMax: options.depthMax - 1 }))
   }
@@ -70,14 +71,14 @@ function* parseByEntry(bytes: Uint8Array, members: Parts, options: ParseOptions)
   return { value: read('value'), asMostRead: read('asMostRead') }
 }
 
-function* spareEntries(bytes: Uint8Array, entries: Parts, options: ParseOptions): Slices<SparedJson> {
+function* spareEntries(bytes: Uint8Array, entries: Parts, options: LongParseOptions): Slices<SparedJson> {
   const value: JsonValue[] = []
   const asMostRead: JsonValue[] = []
   let sliceEnd = 0
   for (const { start, end } of entries) {
     const entry = bytes.subarray(start, end)
     try {
-      const read = parseJson(entry, options)
+      const read = yield* parseLongJson(entry, options)
       value.push(read)
       asMostRead.push(read)
     } catch (error) {

@@ -2,7 +2,7 @@
 import { type TProperties, type TSchema, Type } from 'typebox'
 import { Compile, type Validator } from 'typebox/compile'
 import { CLIENT_DEPTH_MAX } from '#core/json/parse.ts'
-import { parseLongJson } from '#core/json/parse-long.ts'
+import { JSON_KEYS_MAX, JSON_VALUES_PER_MIB_MAX, parseLongJson } from '#core/json/parse-long.ts'
 import type { JsonValue } from '#core/json/value.ts'
 import { badJson, invalidParam, MatrixError, missingParam } from '#core/matrix-error.ts'
 import { BODY_BYTES_MAX, type Endpoint } from '#kit/endpoint.ts'
@@ -17,13 +17,6 @@ export type InputReader = {
   /** `body` for what is parsed already; undefined where no bytes came. */
   parsedBody(value: JsonValue | undefined): unknown
 }
-
-/**
- * Values in a body of a mebibyte, and keys of one object: more than any event can hold. What costs time is not the
- * bytes but what is made of them.
- */
-export const JSON_VALUES_MAX = 32_768
-export const JSON_KEYS_MAX = 16_384
 
 const notJson = (message: string) => new MatrixError('M_NOT_JSON', message)
 
@@ -83,7 +76,7 @@ function bodyParser(endpoint: Endpoint, schema: TSchema): (bytes: Uint8Array) =>
   const options = {
     depthMax: CLIENT_DEPTH_MAX,
     lossless: endpoint.numbers === 'lossless',
-    valuesMax: Math.ceil((endpoint.bodyBytesMax / BODY_BYTES_MAX) * JSON_VALUES_MAX),
+    valuesMax: Math.ceil((endpoint.bodyBytesMax / BODY_BYTES_MAX) * JSON_VALUES_PER_MIB_MAX),
     keysMax: JSON_KEYS_MAX,
     stringBytesMax: BODY_BYTES_MAX,
   }

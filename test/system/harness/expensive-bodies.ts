@@ -1,6 +1,6 @@
 /** For each endpoint that takes JSON: the bodies it accepts that cost most, by what they are made of. */
+import { JSON_KEYS_MAX, JSON_VALUES_PER_MIB_MAX } from '#core/json/parse-long.ts'
 import { BODY_BYTES_MAX, type Endpoint } from '#kit/endpoint.ts'
-import { JSON_KEYS_MAX, JSON_VALUES_MAX } from '#kit/read-input.ts'
 import { INITIAL_STATE_MAX, INVITES_MAX } from '#services/rooms/creation/room-creation.ts'
 import type { Api } from '#test/system/harness/api.ts'
 
@@ -27,8 +27,8 @@ const numbered = <T>(count: number, entry: (n: number) => [string, T]) =>
 const manyKeys = (count: number, n = 0) => numbered(count, (i) => [`key ${n} ${i}`, i])
 
 /** Objects of the kinds that cost most for their bytes, together as much as a body may hold. */
-function fillings(bytes: number, n: number): [what: string, filling: object][] {
-  const values = Math.floor((bytes / BODY_BYTES_MAX) * JSON_VALUES_MAX) - 200
+export function fillings(bytes: number, n: number): [what: string, filling: object][] {
+  const values = Math.floor((bytes / BODY_BYTES_MAX) * JSON_VALUES_PER_MIB_MAX) - 200
   const objects = Math.floor(values / KEYS)
   return [
     ['keys', numbered(objects, (i) => [`o${i}`, manyKeys(KEYS - 1, n + i)])],

@@ -4,6 +4,7 @@ import { type KeyLookup, signatureChecks, verifyText } from '#core/event/sign.ts
 import type { ServerName } from '#core/ids.ts'
 import { canonicalSlices } from '#core/json/canonical.ts'
 import { decodeJson, EVENT_DEPTH_MAX } from '#core/json/parse.ts'
+import { JSON_KEYS_MAX, JSON_VALUES_PER_MIB_MAX } from '#core/json/parse-long.ts'
 import { parseSparing, type SparedJson } from '#core/json/parse-sparing.ts'
 import type { JsonObject, JsonValue } from '#core/json/value.ts'
 import { MatrixError } from '#core/matrix-error.ts'
@@ -18,7 +19,15 @@ const SHORT_TEXT_CHARACTERS = 256 * 1024
 /** Signatures looked at in one request: a server signs with each of its keys. */
 const HEADERS_MAX = 10
 
-const PARSING = { depthMax: EVENT_DEPTH_MAX, lossless: true } as const
+/** Of the largest body. */
+const VALUES_MAX = 12.5 * JSON_VALUES_PER_MIB_MAX
+const PARSING = {
+  depthMax: EVENT_DEPTH_MAX,
+  lossless: true,
+  valuesMax: VALUES_MAX,
+  keysMax: JSON_KEYS_MAX,
+  stringBytesMax: 1024 * 1024,
+} as const
 
 /** A request as it came. */
 export type IncomingRequest = {

@@ -3,6 +3,7 @@ import type { Signer } from '#core/event/sign.ts'
 import type { ServerName } from '#core/ids.ts'
 import { canonicalJson } from '#core/json/canonical.ts'
 import { EVENT_DEPTH_MAX } from '#core/json/parse.ts'
+import { JSON_KEYS_MAX } from '#core/json/parse-long.ts'
 import { parseSparing } from '#core/json/parse-sparing.ts'
 import { isJsonObject, type JsonObject, type JsonValue, member } from '#core/json/value.ts'
 import { MatrixError } from '#core/matrix-error.ts'
@@ -127,13 +128,16 @@ async function read(reply: WireReply, unread: boolean): Promise<FederationReply>
   const isSuccess = status >= 200 && status < 300
   if (isSuccess && unread) return { outcome: 'answered', status, json: null, bytes: body }
   try {
-    const { value: json } = await inSlices(parseSparing(body, { depthMax: EVENT_DEPTH_MAX, lossless: true }))
+    const { value: json } = await inSlices(parseSparing(body, PARSING))
     return isSuccess ? { outcome: 'answered', status, json, bytes: body } : refused(status, json)
   } catch (error) {
     if (!(error instanceof MatrixError)) throw error
     return isSuccess ? { outcome: 'malformed', reason: error.message } : refused(status, null)
   }
 }
+
+/** Of answers, of which some hold the state of a room: so there is no limit on values. */
+const PARSING = { depthMax: EVENT_DEPTH_MAX, lossless: true, keysMax: JSON_KEYS_MAX } as const
 
 const TEXT_LENGTH_MAX = 500
 
