@@ -31,12 +31,13 @@ export class LastSeen {
     const now = this.#clock()
     const key = `${userNid}/${deviceId}`
     const last = this.#noted.get(key)
-    if (last === undefined || now - last >= SEEN_INTERVAL_MS) {
+    if (last === undefined || Math.abs(now - last) >= SEEN_INTERVAL_MS) {
       if (this.#noted.size >= DEVICES_MAX) this.#noted.clear()
       this.#noted.set(key, now)
       this.#pending.push({ userNid, deviceId, ts: now, ip })
     }
-    if (now - this.#flushedAtMs >= FLUSH_INTERVAL_MS) this.flush().catch(this.#onError)
+    // Either way: the clock may have been put back.
+    if (Math.abs(now - this.#flushedAtMs) >= FLUSH_INTERVAL_MS) this.flush().catch(this.#onError)
   }
 
   /** Writes what was gathered. To be called before the store closes. */

@@ -125,7 +125,10 @@ export class LocalPresence {
   #judge(user: User): void {
     const { book, clock } = this.#deps
     const now = clock()
+    // A clock that was put back must not keep anybody here until it has come as far again.
+    if (user.lastActiveTs !== null) user.lastActiveTs = Math.min(user.lastActiveTs, now)
     for (const [id, device] of user.devices) {
+      device.goneAt = Math.min(device.goneAt, now + IDLE_AFTER_MS)
       if (device.polls === 0 && device.goneAt <= now) user.devices.delete(id)
     }
     const { statusMsg, lastActiveTs, userId, userNid } = user

@@ -50,9 +50,10 @@ export class RemotePresence {
   /** Takes those for offline who haven't been told of for long. */
   expire(): void {
     const { book, clock } = this.#deps
-    const due = clock() - SILENT_AFTER_MS
+    const now = clock()
     for (const [userNid, heardAt] of this.#heardAt) {
-      if (heardAt > due) break
+      // What was heard later than now was heard before the clock was put back.
+      if (heardAt <= now && heardAt > now - SILENT_AFTER_MS) break
       this.#heardAt.delete(userNid)
       const user = book.get(userNid)
       if (user !== null) book.put({ ...user, presence: 'offline', currentlyActive: false })

@@ -5,7 +5,7 @@ type Entry<V> = { readonly value: V; readonly untilTs: number }
 
 /** Values that hold for a time each. Those who ask for the same at once wait for one answer. */
 export class ExpiringCache<V> {
-  readonly #entries: LRUCache<string, Entry<V>>
+  readonly #entries: LRUCache<string, Entry<V> & { readonly sinceTs: number }>
   readonly #loading = new Map<string, Promise<V>>()
   readonly #clock: () => number
 
@@ -18,7 +18,9 @@ export class ExpiringCache<V> {
   /** The value, loaded if there is none that still holds. `load` gets the expired one, and says how long its own holds. */
   async get(key: string, load: (expired: V | undefined) => Promise<Entry<V>>): Promise<V> {
     const entry = this.#entries.get(key)
-    if (entry !== undefined && this.#clock() < entry.untilTs) return entry.value
+    const now = this.#clock()
+    // A clock that was put back before the value came must not keep it for longer.
+    if (entry !== undefined && entry.sinceTs <= now && now < entry.untilTs) return entry.value
     const loading = this.#loading.get(key) ?? this.#load(key, load(entry?.value))
     return loading
   }
@@ -32,7 +34,7 @@ export class ExpiringCache<V> {
   #load(key: string, entry: Promise<Entry<V>>): Promise<V> {
     const loading = entry
       .then((loaded) => {
-        this.#entries.set(key, loaded)
+        this.#entries.set(key, { ...loaded, sinceTs: this.#clock() })
         return loaded.value
       })
       .finally(() => this.#loading.delete(key))

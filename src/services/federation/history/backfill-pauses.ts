@@ -1,4 +1,5 @@
 import type { EventId } from '#core/ids.ts'
+import { leftOf, type Span } from '#services/time/span.ts'
 import { lru } from '#store/lru.ts'
 
 /** How a try to fetch missing history failed: nobody could be reached, or those who answered didn't have it. */
@@ -15,7 +16,7 @@ const DOUBLINGS_MAX = 20
 /** Keeps readers from asking for the same missing event over and over. */
 export class BackfillPauses {
   readonly #clock: () => number
-  readonly #held = lru<EventId, { readonly failures: number; readonly untilTs: number; readonly mayCome: boolean }>(
+  readonly #held = lru<EventId, { readonly failures: number; readonly pause: Span; readonly mayCome: boolean }>(
     HELD_MAX,
   )
 
@@ -26,7 +27,7 @@ export class BackfillPauses {
   /** Whether the event isn't to be asked for now. */
   isHeld(missing: EventId): boolean {
     const hold = this.#held.get(missing)
-    return hold !== undefined && this.#clock() < hold.untilTs
+    return hold !== undefined && leftOf(hold.pause, this.#clock()) > 0
   }
 
   /** Whether a server that may have the event could not be reached when it was asked for. */
@@ -38,8 +39,8 @@ export class BackfillPauses {
   failed(missing: EventId, failure: FillFailure, mayCome: boolean): void {
     const failures = Math.min((this.#held.get(missing)?.failures ?? 0) + 1, DOUBLINGS_MAX)
     const { baseMs, maxMs } = PAUSES[failure]
-    const pauseMs = Math.min(baseMs * 2 ** (failures - 1), maxMs)
-    this.#held.set(missing, { failures, untilTs: this.#clock() + pauseMs, mayCome })
+    const ms = Math.min(baseMs * 2 ** (failures - 1), maxMs)
+    this.#held.set(missing, { failures, pause: { sinceTs: this.#clock(), ms }, mayCome })
   }
 
   filled(missing: EventId): void {

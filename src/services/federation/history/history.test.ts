@@ -224,6 +224,14 @@ describe('/messages', () => {
     assert.equal(bodies((await page()).chunk).length, 4)
   })
 
+  it('waits for nothing that a clock put back makes longer', async () => {
+    await roomWithGap(3)
+    await page()
+    fixture.clock.now -= 24 * 3_600_000
+    answers.set('two.test', whole)
+    assert.equal(bodies((await page()).chunk).length, 4)
+  })
+
   it('asks nobody for pages without a gap, forwards, or for those who may not read the room', async () => {
     await roomWithGap(3)
     answers.set('two.test', whole)

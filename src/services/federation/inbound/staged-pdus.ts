@@ -1,6 +1,7 @@
 import type { RoomId, ServerName } from '#core/ids.ts'
 import { EVENT_DEPTH_MAX, parseJson } from '#core/json/parse.ts'
 import { isJsonObject, type JsonObject } from '#core/json/value.ts'
+import { leftOf, NO_SPAN, type Span } from '#services/time/span.ts'
 import type { Timers } from '#services/time/timers.ts'
 import type { Store } from '#store/store.ts'
 import type { StagedPdu } from '#store/types/inbound.ts'
@@ -39,7 +40,7 @@ type Lane = {
   isWantedAgain: boolean
   /** Rounds in vain, and when the next one may ask others again. */
   attempts: number
-  nextTs: number
+  pause: Span
   /** The last event that asking did not help. The next round asks for those behind it, or one could hold up all others. */
   askedInVain: number
   cancelTimer: () => void
@@ -146,7 +147,7 @@ export class StagedPdus {
     const isOver = lane.askedInVain > 0
     let left = await this.#round(lane)
     // Nothing was left to ask for behind it: the first ones have their turn again.
-    if (left > 0 && isOver && lane.nextTs <= this.#deps.clock()) {
+    if (left > 0 && isOver && leftOf(lane.pause, this.#deps.clock()) === 0) {
       lane.askedInVain = 0
       left = await this.#round(lane)
     }
@@ -164,7 +165,7 @@ export class StagedPdus {
       const staged = await store.read((tx) => tx.inbound.staged(READ_PDUS_MAX, { roomId, origin, afterId }))
       for (const pdu of staged) {
         if (this.#isClosed) break
-        const mayAsk: boolean = !hasFailed && pdu.id > lane.askedInVain && lane.nextTs <= clock()
+        const mayAsk: boolean = !hasFailed && pdu.id > lane.askedInVain && leftOf(lane.pause, clock()) === 0
         if (await this.#judge(lane, pdu, mayAsk)) continue
         left += 1
         hasFailed ||= mayAsk
@@ -197,7 +198,7 @@ export class StagedPdus {
     const { clock, timers, retry } = this.#deps
     const delay = Math.min(retry.baseMs * 2 ** lane.attempts, retry.maxMs)
     lane.attempts += 1
-    lane.nextTs = clock() + delay
+    lane.pause = { sinceTs: clock(), ms: delay }
     lane.cancelTimer()
     if (!this.#isClosed) lane.cancelTimer = timers.after(delay, () => this.#kick(lane))
   }
@@ -217,7 +218,7 @@ function newLane(roomId: RoomId, origin: ServerName): Lane {
     state: 'resting',
     isWantedAgain: false,
     attempts: 0,
-    nextTs: 0,
+    pause: NO_SPAN,
     askedInVain: 0,
     cancelTimer: () => {},
   }

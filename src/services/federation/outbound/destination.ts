@@ -11,6 +11,7 @@ import {
   transactionOf,
 } from '#services/federation/outbound/transaction.ts'
 import type { FederationClient, FederationReply } from '#services/federation/transport/federation-client.ts'
+import { leftOf, NO_SPAN } from '#services/time/span.ts'
 import type { Timers } from '#services/time/timers.ts'
 import type { Store } from '#store/store.ts'
 import type { MissedEvent, QueuedEdu } from '#store/types/outbound.ts'
@@ -74,7 +75,7 @@ export class Destination {
   #refusals = 0
   /** After a refusal of several items the next transaction holds one, to find which it is. */
   #oneByOne = false
-  #pausedUntil = 0
+  #paused = NO_SPAN
   #turn: Turn | null = null
   #running: Promise<void> | null = null
   #cancelTimer: (() => void) | null = null
@@ -128,7 +129,7 @@ export class Destination {
 
   /** The server has shown that it is there: no need to wait any longer. */
   recovered(): void {
-    this.#pausedUntil = 0
+    this.#paused = NO_SPAN
     this.wake()
   }
 
@@ -357,14 +358,15 @@ export class Destination {
   }
 
   #pause(ms: number): void {
-    this.#pausedUntil = this.#deps.clock() + ms
+    this.#paused = { sinceTs: this.#deps.clock(), ms }
   }
 
   /** When the pause ends that the server has; null without one. */
   #pauseEnd(): number | null {
     const { client, clock } = this.#deps
-    const end = Math.max(client.backOff.pausedUntil(this.server) ?? 0, this.#pausedUntil)
-    return end > clock() ? end : null
+    const now = clock()
+    const end = Math.max(client.backOff.pausedUntil(this.server) ?? 0, now + leftOf(this.#paused, now))
+    return end > now ? end : null
   }
 
   #sleepUntil(ts: number): void {
