@@ -1,6 +1,7 @@
 /** Hearth as a child process, started as its users start it, that can be stopped, killed and started again. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,6 +13,8 @@ import { freePort } from '#test/system/harness/free-port.ts'
 const MAIN = fileURLToPath(new URL('../../../src/main.ts', import.meta.url))
 const READY_MS_MAX = 30_000
 const READY_CHECK_MS = 20
+/** Linux counts the time of processes in hundredths of a second. */
+const CLOCK_TICK_MS = 10
 const OUTPUT_CHARS_MAX = 200_000
 
 export const SERVER_NAME = 'hearth.test'
@@ -82,6 +85,14 @@ export class Hearth {
 
   get pid(): number | undefined {
     return this.#child?.pid
+  }
+
+  /** Processor time that the process has used so far, all threads together: what a busy machine changes little. */
+  get processorMs(): number {
+    const stat = readFileSync(`/proc/${this.pid}/stat`, 'latin1')
+    // The name before, in parentheses, may hold spaces.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return (Number(fields[11]) + Number(fields[12])) * CLOCK_TICK_MS
   }
 
   get isRunning(): boolean {
