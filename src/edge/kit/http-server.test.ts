@@ -144,7 +144,8 @@ const ENDPOINTS: Endpoint[] = [echo, content, state, options, form, whoAmI, gues
 
 let kit: KitServer
 before(async () => {
-  kit = await startKitServer(ENDPOINTS, { trustedProxies: ['127.0.0.1'] })
+  const limits = { message: { perSecond: 0.2, burst: 10 } }
+  kit = await startKitServer(ENDPOINTS, { trustedProxies: ['127.0.0.1'], limits })
 })
 after(() => kit.server.stop())
 

@@ -215,7 +215,11 @@ describe('a request of another server', () => {
   })
 
   it('may have a body of 12.5 MiB, and nest as deep as events can', async () => {
-    const body = (bytes: number) => `{"pdus":[],"x":"${'x'.repeat(bytes - 18)}"}`
+    const text = `"${'x'.repeat(500_000)}",`
+    const body = (bytes: number) => {
+      const texts = text.repeat(Math.floor((bytes - 22) / text.length))
+      return `{"pdus":[],"x":[${texts}"${'x'.repeat(bytes - texts.length - 20)}"]}`
+    }
     const put = (text: string) =>
       send({ method: 'PUT', body: text, headers: [signed({ method: 'PUT', content: text })] })
     assert.equal((await put(body(FEDERATION_BODY_BYTES_MAX))).status, 200)
