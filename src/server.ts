@@ -22,21 +22,19 @@ import { type AccountSettings, accountServices } from '#services/account-service
 import type { RandomBytes } from '#services/accounts/secrets.ts'
 import { e2eeServices } from '#services/e2ee/e2ee-services.ts'
 import type { FederationSettings } from '#services/federation/federation-link.ts'
-import { type FederationServices, federationServices } from '#services/federation/federation-services.ts'
+import { federationServices } from '#services/federation/federation-services.ts'
 import type { CheckSignature } from '#services/federation/keys/event-verifier.ts'
 import { loadOldSigningKeys } from '#services/federation/keys/old-signing-keys.ts'
-import type { FederationSender, SenderNumbers } from '#services/federation/outbound/federation-sender.ts'
 import { addressPolicy } from '#services/federation/transport/address-policy.ts'
 import type { FederationTransport } from '#services/federation/transport/transport.ts'
 import { Health } from '#services/health/health.ts'
 import { Housekeeping } from '#services/housekeeping/housekeeping.ts'
-import { LogFollowers } from '#services/log/log-followers.ts'
-import { RateLimiter } from '#services/rate-limits/rate-limiter.ts'
-import { ServerLimiter } from '#services/rate-limits/server-limiter.ts'
+import { logFollowers } from '#services/log/log-services.ts'
+import { limitingServices } from '#services/rate-limits/limiting-services.ts'
 import { readingServices } from '#services/reading-services.ts'
-import { RendezvousSessions } from '#services/rendezvous/rendezvous-sessions.ts'
+import { rendezvousSessions } from '#services/rendezvous/rendezvous-services.ts'
 import type { RoomSettings } from '#services/rooms/room-context.ts'
-import { RoomServices } from '#services/rooms/room-services.ts'
+import { roomServices } from '#services/rooms/room-services.ts'
 import { loadSigningKey, SigningKeyError } from '#services/signing/signing-key.ts'
 import { realTimers, type Timers } from '#services/time/timers.ts'
 import { AlreadyServedError, UnfitDatabaseError } from '#store/errors.ts'
@@ -102,66 +100,36 @@ export async function openServices(config: Config, surroundings: Surroundings): 
     else log.error({ err }, 'work in the background failed')
   }
   const metrics = new Metrics()
-  const limiter = new RateLimiter({ limits: rateLimits(config.rate_limits), clock })
-  const serverLimiter = new ServerLimiter({ limit: federationLimit(config.rate_limits), clock, timers })
-  metrics.gauge('hearth_stream_position', 'The last stream position', () => store.position())
-  metrics.gauge('hearth_rate_limiter_buckets', 'Rate limits that somebody is counted by', () => limiter.size)
-  metrics.gauge('hearth_server_limiter_servers', 'Other servers whose requests are counted', () => serverLimiter.size)
-  metrics.gauge('hearth_server_limiter_waiting', 'Requests of other servers that wait', () => serverLimiter.waiting)
-  const followers = new LogFollowers({ store, serverName: serverName as ServerName, timers, onError })
-  opened.defer(() => followers.close())
-  followerMetrics(metrics, followers)
-  const settings = accountSettings(config)
-  const accounts = accountServices({ store, limiter, clock, randomBytes, onError, settings })
-  opened.defer(() => accounts.sessions.stop())
-  const e2ee = e2eeServices({ store, serverName: serverName as ServerName, clock, randomBytes })
-  const rooms = new RoomServices({
-    store,
-    signer,
-    limiter,
-    clock,
-    randomBytes,
-    onError,
-    settings: roomSettings(config),
-  })
-  opened.defer(() => rooms.idle())
-  metrics.gauge('hearth_rooms_busy', 'Rooms that are being written to', () => rooms.busyRooms)
-  metrics.gauge('hearth_room_heads_bytes', 'Memory of the rooms kept at hand for writing', () => rooms.headBytes)
-  accounts.profiles.propagateBy(rooms.memberProfiles)
-  await rooms.memberProfiles.resume()
-  await accounts.accounts.departBy(rooms)
-  const presenceEnabled = config.presence
-  const reading = readingServices({ store, followers, clock, timers, randomBytes, presenceEnabled, onError })
-  opened.defer(() => reading.stopReading())
-  const housekeeping = new Housekeeping({ store, clock, timers, onError })
-  opened.defer(() => housekeeping.stop())
+  const onStop = (stop: () => unknown) => opened.defer(async () => void (await stop()))
+  const surrounding = { store, serverName: serverName as ServerName, signer, clock, timers, randomBytes, log, onError }
+  const given = { ...surrounding, metrics, onStop }
+  const limits = { limits: rateLimits(config.rate_limits), serverLimit: federationLimit(config.rate_limits) }
+  // Each after those that it is built of; they are stopped in the opposite order.
+  const limiting = limitingServices({ ...given, ...limits })
+  const followers = logFollowers(given)
+  const accounts = accountServices({ ...given, ...limiting, settings: accountSettings(config) })
+  const e2ee = e2eeServices(given)
+  const rooms = await roomServices({ ...given, ...limiting, ...accounts, settings: roomSettings(config) })
+  const reading = readingServices({ ...given, followers, presenceEnabled: config.presence })
+  const housekeeping = new Housekeeping(given)
+  onStop(() => housekeeping.stop())
   const federation = await federationServices({
-    store,
+    ...given,
     followers,
     rooms,
     reading,
     profiles: accounts.profiles,
     e2ee,
     tellsDeviceNames: config.federation.device_names,
-    signer,
-    clock,
-    timers,
-    randomBytes,
-    log,
-    onError,
     settings: federationSettings(config),
     ...(surroundings.transport !== undefined && { transport: surroundings.transport }),
     ...(surroundings.nameServers !== undefined && { nameServers: surroundings.nameServers }),
     ...(surroundings.checkSignature !== undefined && { checkSignature: surroundings.checkSignature }),
   })
-  opened.defer(() => federation.close())
-  senderMetrics(metrics, federation.sender)
-  inboundMetrics(metrics, federation)
-  const rendezvous = new RendezvousSessions({ clock, randomBytes })
-  metrics.gauge('hearth_rendezvous_sessions', 'Places where two devices meet', () => rendezvous.size)
+  const rendezvous = rendezvousSessions(given)
   const health = new Health({ store, clock: Date.now, timers: realTimers })
-  const own = { clock, config, federation, followers, health, limiter, metrics, rendezvous, rooms, serverLimiter }
-  const services: Services = { ...own, ...accounts, ...e2ee, ...reading }
+  const own = { clock, config, federation, followers, health, metrics, rendezvous, rooms }
+  const services: Services = { ...own, ...limiting, ...accounts, ...e2ee, ...reading }
   const ending = opened.move()
   return { services, [Symbol.asyncDispose]: () => ending.disposeAsync() }
 }
@@ -196,36 +164,6 @@ export async function checkDatabase(config: Config): Promise<DatabaseInspection 
   })
   if (found?.hasAccounts && found.serverName !== serverName) throw foreignDatabase(found.serverName, serverName)
   return found
-}
-
-function followerMetrics(metrics: Metrics, followers: LogFollowers): void {
-  const label = 'follower'
-  metrics.gauges('hearth_follower_position', 'The stream position up to which a follower has come', label, () =>
-    followers.positions(),
-  )
-  metrics.gauges('hearth_follower_lag', 'Stream positions that a follower has before it', label, () => followers.lags())
-  metrics.gauge('hearth_followers_tail_bytes', 'Memory of what some follower has yet to get', () => followers.tailBytes)
-}
-
-function senderMetrics(metrics: Metrics, sender: FederationSender): void {
-  const gauge = (name: keyof SenderNumbers, suffix: string, help: string) =>
-    metrics.gauge(`hearth_federation_${suffix}`, help, () => sender.numbers()[name])
-  gauge('destinations', 'destinations', 'Other servers that there is something to send to')
-  gauge('behind', 'destinations_behind', "Of them, those that don't keep up or can't be reached")
-  gauge('queuedEvents', 'queued_events', 'Events that wait in memory, summed over the servers that they are for')
-  gauge('underWay', 'transactions_under_way', 'Transactions on their way to other servers')
-  gauge('waiting', 'transactions_waiting', 'Servers that wait for their turn')
-  gauge('position', 'sender_position', 'The stream position up to which events have been handed out to servers')
-}
-
-function inboundMetrics(metrics: Metrics, { inbound, transactions }: FederationServices): void {
-  const outcomes = () => {
-    const { accepted, softFailed, rejected, dropped } = inbound.counters
-    return { accepted, soft_failed: softFailed, rejected, dropped }
-  }
-  metrics.counters('hearth_federation_events_total', 'Events of other servers', 'outcome', outcomes)
-  const edus = () => transactions.eduCounts.byType
-  metrics.counters('hearth_federation_edus_total', 'EDUs of other servers', 'type', edus)
 }
 
 function accountSettings(config: Config): AccountSettings {

@@ -15,6 +15,7 @@ import { dummyStage } from '#services/accounts/uia/dummy-stage.ts'
 import { passwordStage } from '#services/accounts/uia/password-stage.ts'
 import { Uia } from '#services/accounts/uia/uia.ts'
 import { Filters } from '#services/filters/filters.ts'
+import type { Part } from '#services/parts/part.ts'
 import { Profiles } from '#services/profiles/profiles.ts'
 import { PushRules } from '#services/push-rules/push-rules.ts'
 import type { RateLimiter } from '#services/rate-limits/rate-limiter.ts'
@@ -45,7 +46,7 @@ export type AccountSettings = {
   readonly sharedSecret: string | null
 }
 
-type Deps = {
+type Deps = Pick<Part, 'onStop'> & {
   store: Store
   limiter: RateLimiter
   /** Milliseconds since 1970. */
@@ -56,11 +57,12 @@ type Deps = {
   settings: AccountSettings
 }
 
-/** Makes them all. `sessions.stop()` must be called before the store closes. */
+/** Makes them all. */
 export function accountServices({ settings, ...given }: Deps): AccountServices {
   const { store, randomBytes } = given
   const { serverName } = settings
   const sessions = new Sessions(given)
+  given.onStop(() => sessions.stop())
   const hasher = new PasswordHasher({ cost: settings.passwordCost, randomBytes })
   const passwords = new Passwords({ ...given, serverName, hasher })
   const accounts = new Accounts({ ...given, serverName, passwords, sessions })

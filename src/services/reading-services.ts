@@ -3,6 +3,7 @@ import { EphemeralSequence } from '#services/log/ephemeral-sequence.ts'
 import type { LogFollowers } from '#services/log/log-followers.ts'
 import { EventStream } from '#services/old-sync/event-stream.ts'
 import { InitialSync } from '#services/old-sync/initial-sync.ts'
+import type { Part } from '#services/parts/part.ts'
 import { PresenceService } from '#services/presence/presence-service.ts'
 import { Receipts } from '#services/receipts/receipts.ts'
 import { Notifier } from '#services/sync/notifier.ts'
@@ -30,11 +31,9 @@ export interface ReadingServices {
   readonly eventStream: EventStream
   readonly initialSync: InitialSync
   readonly notifier: Notifier
-  /** Ends all waiting: to be called before the store closes. */
-  stopReading(): Promise<void>
 }
 
-type Deps = {
+type Deps = Pick<Part, 'onStop'> & {
   readonly store: Store
   readonly followers: LogFollowers
   readonly clock: () => number
@@ -60,6 +59,13 @@ export function readingServices(deps: Deps): ReadingServices {
   })
   const unread = new UnreadService()
   const departures = new TypingDepartures({ store, followers, typing })
+  // Ends all waiting.
+  deps.onStop(async () => {
+    await notifier.close()
+    typing.close()
+    await departures.close()
+    await presence.close()
+  })
   return {
     timeline: new Timeline({ store, clientEvents }),
     roomState: new RoomState({ store, clientEvents }),
@@ -70,12 +76,6 @@ export function readingServices(deps: Deps): ReadingServices {
     sync: new SyncService({ store, notifier, clientEvents, typing, unread, presence, sequence, clock }),
     eventStream: new EventStream({ store, notifier, clientEvents, typing, presence, sequence, clock }),
     initialSync: new InitialSync({ store, clientEvents, presence, sequence, clock }),
-    async stopReading() {
-      await notifier.close()
-      typing.close()
-      await departures.close()
-      await presence.close()
-    },
     notifier,
   }
 }

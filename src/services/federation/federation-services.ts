@@ -2,6 +2,7 @@ import type { ServerName } from '#core/ids.ts'
 import type { E2eeServices } from '#services/e2ee/e2ee-services.ts'
 import { type FederatedKeys, federatedKeys } from '#services/federation/encryption/federated-keys.ts'
 import { type FederationLink, federationLink } from '#services/federation/federation-link.ts'
+import { inboundMetrics, senderMetrics } from '#services/federation/federation-metrics.ts'
 import { Edus } from '#services/federation/inbound/edus.ts'
 import { Fetcher } from '#services/federation/inbound/fetcher.ts'
 import { Ingest } from '#services/federation/inbound/ingest.ts'
@@ -13,6 +14,7 @@ import {
 import { FederationSender } from '#services/federation/outbound/federation-sender.ts'
 import { type FederationReadServices, federationReadServices } from '#services/federation/reads/read-services.ts'
 import type { LogFollowers } from '#services/log/log-followers.ts'
+import type { Part } from '#services/parts/part.ts'
 import type { PresenceService } from '#services/presence/presence-service.ts'
 import type { Profiles } from '#services/profiles/profiles.ts'
 import type { RoomServices } from '#services/rooms/room-services.ts'
@@ -37,19 +39,20 @@ export interface FederationServices extends FederationLink {
   readonly reads: FederationReadServices
 }
 
-type Deps = Parameters<typeof federationLink>[0] & {
-  readonly followers: LogFollowers
-  readonly rooms: RoomServices
-  readonly reading: {
-    readonly typing: TypingService
-    readonly presence: PresenceService
-    readonly timeline: Timeline
+type Deps = Parameters<typeof federationLink>[0] &
+  Part & {
+    readonly followers: LogFollowers
+    readonly rooms: RoomServices
+    readonly reading: {
+      readonly typing: TypingService
+      readonly presence: PresenceService
+      readonly timeline: Timeline
+    }
+    readonly profiles: Profiles
+    readonly e2ee: E2eeServices
+    /** Whether other servers are told what users call their devices. */
+    readonly tellsDeviceNames: boolean
   }
-  readonly profiles: Profiles
-  readonly e2ee: E2eeServices
-  /** Whether other servers are told what users call their devices. */
-  readonly tellsDeviceNames: boolean
-}
 
 /** Makes them all, and goes on with what an earlier run left. Throws RangeError for address ranges that are none. */
 export async function federationServices(deps: Deps): Promise<FederationServices> {
@@ -115,7 +118,7 @@ export async function federationServices(deps: Deps): Promise<FederationServices
   await inbound.resume()
   await memberships.partialStates.resume()
   await encryption.resume()
-  return {
+  const services: FederationServices = {
     ...link,
     fetcher,
     inbound,
@@ -132,4 +135,8 @@ export async function federationServices(deps: Deps): Promise<FederationServices
       await link.close()
     },
   }
+  deps.onStop(() => services.close())
+  senderMetrics(deps.metrics, sender)
+  inboundMetrics(deps.metrics, inbound, transactions)
+  return services
 }

@@ -1,5 +1,8 @@
 import type { Signer } from '#core/event/sign.ts'
 import type { ServerName, UserId } from '#core/ids.ts'
+import type { Accounts } from '#services/accounts/accounts.ts'
+import type { Part } from '#services/parts/part.ts'
+import type { Profiles } from '#services/profiles/profiles.ts'
 import type { RateLimiter } from '#services/rate-limits/rate-limiter.ts'
 import { RoomCreation } from '#services/rooms/creation/room-creation.ts'
 import { RoomUpgrades } from '#services/rooms/creation/room-upgrades.ts'
@@ -22,6 +25,21 @@ export type RoomServicesDeps = {
   readonly randomBytes: (count: number) => Uint8Array
   readonly onError: (error: unknown) => void
   readonly settings: RoomSettings
+}
+
+type Deps = RoomServicesDeps & Part & { readonly accounts: Accounts; readonly profiles: Profiles }
+
+/** Makes them, and goes on with what an earlier run left to do in rooms for accounts and profiles. */
+export async function roomServices(deps: Deps): Promise<RoomServices> {
+  const { accounts, profiles, metrics, onStop } = deps
+  const rooms = new RoomServices(deps)
+  onStop(() => rooms.idle())
+  metrics.gauge('hearth_rooms_busy', 'Rooms that are being written to', () => rooms.busyRooms)
+  metrics.gauge('hearth_room_heads_bytes', 'Memory of the rooms kept at hand for writing', () => rooms.headBytes)
+  profiles.propagateBy(rooms.memberProfiles)
+  await rooms.memberProfiles.resume()
+  await accounts.departBy(rooms)
+  return rooms
 }
 
 /** Everything about rooms that changes them. */
