@@ -5,7 +5,7 @@ import { allAccountData } from '#services/account-data/account-data-feed.ts'
 import type { EphemeralSequence } from '#services/log/ephemeral-sequence.ts'
 import { seenPresence } from '#services/old-sync/seen-presence.ts'
 import type { PresenceService } from '#services/presence/presence-service.ts'
-import { receiptEvents } from '#services/receipts/receipt-events.ts'
+import { receiptNews } from '#services/receipts/receipt-events.ts'
 import { TimeSlice } from '#services/time/time-slice.ts'
 import type { ClientEvents, Viewer } from '#services/timeline/client-events.ts'
 import { accessToRoom, findAccess, type RoomAccess } from '#services/timeline/room-access.ts'
@@ -126,7 +126,7 @@ export class InitialSync {
     const { clientEvents } = this.#deps
     const scanned = await scanTimeline(tx, access, { direction: 'backwards', limit, filter: EVERYTHING })
     const rows = scanned.rows.toReversed()
-    const receipts = await tx.receipts.ofRoomBetween(room.nid, viewer.userNid, 0, await tx.position())
+    const stretch = { from: 0, to: await tx.position() }
     const state = await stateEvents(tx, access.stateId)
     return {
       room_id: room.roomId,
@@ -141,7 +141,7 @@ export class InitialSync {
       visibility: room.published ? 'public' : 'private',
       account_data: accountDataOf(snapshot, room.roomId),
       presence: membership === 'join' ? await this.#presenceIn(snapshot, room.nid) : [],
-      receipts: membership === 'join' ? await receiptEvents(tx, receipts) : [],
+      receipts: membership === 'join' ? await receiptNews(tx, room.nid, viewer.userNid, stretch) : [],
     }
   }
 }

@@ -1,7 +1,7 @@
 import type { RoomId, UserId } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
 import { accountDataChanges } from '#services/account-data/account-data-feed.ts'
-import { receiptEvents } from '#services/receipts/receipt-events.ts'
+import { receiptNews } from '#services/receipts/receipt-events.ts'
 import { ignoredBy } from '#services/timeline/ignored-users.ts'
 import { findAccess, type RoomAccess, readableEvents } from '#services/timeline/room-access.ts'
 import type { Reader } from '#services/timeline/visible-events.ts'
@@ -43,8 +43,7 @@ export async function newsOfUser(
   for (const roomNid of roomsIn(entries, 'receipt')) {
     const row = await tx.memberships.one(user.userNid, roomNid)
     if (row?.membership !== 'join') continue
-    const receipts = await tx.receipts.ofRoomBetween(roomNid, user.userNid, stretch.from, stretch.to)
-    others.push(...(await inRoom(tx, roomNid, await receiptEvents(tx, receipts))))
+    others.push(...(await inRoom(tx, roomNid, await receiptNews(tx, roomNid, user.userNid, stretch))))
   }
   for (const { type, content, roomId } of await accountDataChanges(tx, user, stretch.from, stretch.to)) {
     others.push({ type, content, ...(roomId === null ? {} : { room_id: roomId }) })

@@ -137,7 +137,7 @@ export class PresenceService {
 
   #round(): void {
     this.#cancelRound = this.#deps.timers.after(ROUND_MS, () => this.#round())
-    this.#remote.expire()
+    this.#remote.expire().catch(this.#deps.onError)
   }
 }
 

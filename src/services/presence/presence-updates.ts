@@ -3,9 +3,13 @@ import type { Following } from '#services/log/following.ts'
 import type { LogFollowers } from '#services/log/log-followers.ts'
 import type { PresenceBook } from '#services/presence/presence-book.ts'
 import type { UserPresence } from '#services/presence/user-presence.ts'
+import { TimeSlice } from '#services/time/time-slice.ts'
 import type { Store } from '#store/store.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
 import type { UserNid } from '#store/types/users.ts'
+
+/** Users whose rooms are looked up in one read. */
+const USERS_AT_ONCE = 1_000
 
 export type PresenceListener = (user: UserPresence, rooms: readonly RoomNid[]) => void
 
@@ -74,8 +78,8 @@ export class PresenceUpdates {
 
   async #tell(): Promise<void> {
     const { store, book } = this.#deps
-    const changed = [...this.#changed]
-    this.#changed.clear()
+    const changed = [...this.#changed].slice(0, USERS_AT_ONCE)
+    for (const user of changed) this.#changed.delete(user)
     const rooms = await store.read(async (tx) => {
       const found = new Map<UserNid, RoomNid[]>()
       for (const user of changed) {
@@ -86,7 +90,9 @@ export class PresenceUpdates {
       }
       return found
     })
+    const timeSlice = new TimeSlice()
     for (const [userNid, ofUser] of rooms) {
+      await timeSlice.yieldIfDue()
       const user = book.get(userNid)
       if (user !== null) for (const listener of this.#listeners) listener(user, ofUser)
     }

@@ -2,6 +2,7 @@ import { isUserId, type ServerName, serverOf, type UserId } from '#core/ids.ts'
 import { isJsonObject, type JsonObject, type JsonValue, member } from '#core/json/value.ts'
 import type { PresenceBook } from '#services/presence/presence-book.ts'
 import { PRESENCES, type Presence, type UserPresence } from '#services/presence/user-presence.ts'
+import { TimeSlice } from '#services/time/time-slice.ts'
 import type { Store } from '#store/store.ts'
 import type { UserNid } from '#store/types/users.ts'
 
@@ -39,7 +40,9 @@ export class RemotePresence {
       for (const { userId } of told) found.push(await tx.users.nid(userId))
       return found
     })
+    const timeSlice = new TimeSlice()
     for (const [i, update] of told.entries()) {
+      await timeSlice.yieldIfDue()
       const userNid = nids[i]
       if (userNid == null) continue
       book.put({ ...update, userNid })
@@ -48,12 +51,15 @@ export class RemotePresence {
   }
 
   /** Takes those for offline who haven't been told of for long. */
-  expire(): void {
+  async expire(): Promise<void> {
     const { book, clock } = this.#deps
-    const now = clock()
+    const timeSlice = new TimeSlice()
     for (const [userNid, heardAt] of this.#heardAt) {
+      // Read anew: others may be heard of meanwhile.
+      const now = clock()
       // What was heard later than now was heard before the clock was put back.
       if (heardAt <= now && heardAt > now - SILENT_AFTER_MS) break
+      await timeSlice.yieldIfDue()
       this.#heardAt.delete(userNid)
       const user = book.get(userNid)
       if (user !== null) book.put({ ...user, presence: 'offline', currentlyActive: false })

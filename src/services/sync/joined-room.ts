@@ -2,7 +2,7 @@ import { type RoomEventFilter, roomEventPasses } from '#core/filter/event-filter
 import type { Filter } from '#core/filter/filter.ts'
 import type { RoomId, UserId } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
-import { receiptEvents } from '#services/receipts/receipt-events.ts'
+import { receiptNews } from '#services/receipts/receipt-events.ts'
 import { consistentTimeline } from '#services/sync/consistent-timeline.ts'
 import { withLateRedactions } from '#services/sync/late-redactions.ts'
 import { stateUpdates } from '#services/sync/room-state.ts'
@@ -172,8 +172,7 @@ async function ephemeralOf(answer: SyncAnswer, room: RoomView): Promise<JsonObje
   const { tx, request } = answer
   const events: JsonObject[] = []
   const from = room.isNew ? 0 : answer.from
-  const receipts = await tx.receipts.ofRoomBetween(room.roomNid, request.viewer.userNid, from, answer.to)
-  events.push(...(await receiptEvents(tx, receipts)))
+  events.push(...(await receiptNews(tx, room.roomNid, request.viewer.userNid, { from, to: answer.to })))
   if (answer.hasTypingNews(room))
     events.push({ type: 'm.typing', content: { user_ids: answer.typingIn(room.roomNid) } })
   return events

@@ -2,9 +2,10 @@ import { eventPasses } from '#core/filter/event-filter.ts'
 import type { JsonObject } from '#core/json/value.ts'
 import type { EphemeralSequence } from '#services/log/ephemeral-sequence.ts'
 import type { PresenceService } from '#services/presence/presence-service.ts'
-import { presenceEvent } from '#services/presence/user-presence.ts'
+import { presenceEvent, type UserPresence } from '#services/presence/user-presence.ts'
 import type { RoomChange } from '#services/sync/room-changes.ts'
 import type { SyncAnswer } from '#services/sync/sync-answer.ts'
+import { TimeSlice } from '#services/time/time-slice.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
 
 type Deps = {
@@ -24,9 +25,13 @@ export async function presenceSection(answer: SyncAnswer, { rooms, joined }: Roo
   const everybody = since === null || hasNewRoom
   const changed = since === null ? [] : deps.presence.changedSince(deps.sequence.seenBy(since))
   const candidates = everybody ? new Set([...changed, ...deps.presence.changedSince(null)]) : changed
-  const wanted = [...candidates]
-    .map((user) => ({ user, event: presenceEvent(user, deps.clock()) }))
-    .filter(({ event }) => !answer.ignored.has(event.sender) && eventPasses(filter.presence, event))
+  const wanted: { readonly user: UserPresence; readonly event: JsonObject }[] = []
+  const timeSlice = new TimeSlice()
+  for (const user of candidates) {
+    await timeSlice.yieldIfDue()
+    const event = presenceEvent(user, deps.clock())
+    if (!answer.ignored.has(event.sender) && eventPasses(filter.presence, event)) wanted.push({ user, event })
+  }
   if (wanted.length === 0) return []
   const users = wanted.map(({ user }) => user)
   const visible = new Set(await deps.presence.visible(answer.tx, viewer, joined, users))

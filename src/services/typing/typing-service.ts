@@ -5,6 +5,10 @@ import type { RoomNid } from '#store/types/rooms.ts'
 
 /** The longest that one notification keeps a user typing. */
 export const TYPING_TIMEOUT_MS_MAX = 120_000
+/** Users who type in a room at the same time. One more, and the one who began first is left out: nobody reads the list. */
+export const TYPING_PER_ROOM_MAX = 100
+/** Over all rooms. Further ones go unnoticed. */
+export const TYPING_MAX = 50_000
 
 type Deps = {
   readonly clock: () => number
@@ -45,8 +49,12 @@ export class TypingService {
   start(room: RoomNid, userId: UserId, timeoutMs: number): void {
     const timeout = Math.min(Math.max(timeoutMs, 1), TYPING_TIMEOUT_MS_MAX)
     const typing = this.#rooms.get(room) ?? { users: new Map(), changedAt: 0 }
-    this.#rooms.set(room, typing)
     const known = typing.users.get(userId)
+    if (known === undefined) {
+      if (typing.users.size >= TYPING_PER_ROOM_MAX) this.#leaveOutOldest(typing)
+      if (this.#typists >= TYPING_MAX) return
+    }
+    this.#rooms.set(room, typing)
     known?.cancel()
     typing.users.set(userId, {
       until: this.#deps.clock() + timeout,
@@ -93,6 +101,16 @@ export class TypingService {
       if (typing.changedAt > since) rooms.add(room)
     }
     return rooms
+  }
+
+  /** The caller tells of the change. */
+  #leaveOutOldest({ users }: RoomTyping): void {
+    for (const [userId, { cancel }] of users) {
+      cancel()
+      users.delete(userId)
+      this.#typists -= 1
+      return
+    }
   }
 
   #changed(room: RoomNid, typing: RoomTyping): void {

@@ -29,6 +29,18 @@ export function receiptStore(sql: Sql): ReceiptStore {
       .where((is) => is.or([is('type', '<>', PRIVATE), is('user_nid', '=', p.viewer)]))
       .orderBy('position'),
   )
+  const newest = sql.prepare((db, p: { room: number; viewer: number; from: number; to: number; most: number }) =>
+    db
+      .selectFrom('receipts')
+      .selectAll()
+      .where('room_nid', '=', p.room)
+      .where('position', '>', p.from)
+      .where('position', '<=', p.to)
+      .where('user_nid', '<>', p.viewer)
+      .where('type', '<>', PRIVATE)
+      .orderBy('position', 'desc')
+      .limit(p.most),
+  )
   const rankOf = sql.prepare((db, p: { room: number; user: number; type: number; thread: string }) =>
     db
       .selectFrom('receipts')
@@ -80,6 +92,12 @@ export function receiptStore(sql: Sql): ReceiptStore {
 
     async ofRoomBetween(room, viewer, from, to) {
       return (await between.all({ room, viewer, from, to })).map(receipt)
+    },
+
+    async newestBetween(room, viewer, from, to, most) {
+      const own = (await ofUser.all({ room, user: viewer })).filter(({ position }) => position > from && position <= to)
+      const others = await newest.all({ room, viewer, from, to, most })
+      return [...own, ...others].sort((a, b) => a.position - b.position).map(receipt)
     },
 
     async put({ roomNid, userNid, type, threadId, eventId, rank, ts }) {

@@ -21,6 +21,8 @@ export interface ReceiptReader {
   ofUser(room: RoomNid, user: UserNid): Promise<ReceiptRow[]>
   /** Receipts of a room with `from < position ≤ to`: everyone's public ones and `viewer`'s private ones. */
   ofRoomBetween(room: RoomNid, viewer: UserNid, from: number, to: number): Promise<ReceiptRow[]>
+  /** The same, but of others only the newest `most`. */
+  newestBetween(room: RoomNid, viewer: UserNid, from: number, to: number, most: number): Promise<ReceiptRow[]>
 }
 
 export interface ReceiptStore extends ReceiptReader {

@@ -52,6 +52,12 @@ forEachDatabase('receipts', (test) => {
       assert.deepEqual(await between(alice, 0, 9), [2, 3, 4, 5, 6])
       assert.deepEqual(await between(bob, 0, 9), [2, 3, 5, 6])
       assert.deepEqual(await between(bob, 3, 5), [5])
+      const newest = async (viewer: typeof alice, from: number, most: number) =>
+        (await tx.receipts.newestBetween(room.nid, viewer, from, 9, most)).map(({ position }) => position)
+      assert.deepEqual(await newest(bob, 0, 2), [3, 5, 6])
+      assert.deepEqual(await newest(bob, 5, 2), [6])
+      assert.deepEqual(await newest(alice, 0, 0), [2, 3, 4, 6])
+      assert.deepEqual(await newest(alice, 3, 9), [4, 5, 6])
       const entries = await tx.log.between(3, 6, 9)
       assert.deepEqual(
         entries.map(({ kind, roomNid, userNid }) => [kind, roomNid, userNid]),
