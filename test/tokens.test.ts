@@ -142,7 +142,7 @@ class World {
       this.#keep(user, 'start of the /initialSync of a room', start, roomId, await this.#indexOf(roomId, chunk[0]))
       this.#keep(user, 'end of the /initialSync of a room', end)
     }
-    const stream = await user.get('getEvents', '/events?timeout=0')
+    const { body: stream } = await user.request('GET', '/events?timeout=0')
     this.#keep(user, 'start of /events', stream.start)
     this.#keep(user, 'end of /events', stream.end)
     this.#keep(user, 'end of /initialSync', (await user.get('initialSync', '/initialSync?limit=1')).end)
@@ -299,7 +299,8 @@ describe('a token from ahead of the database, as after a restore', () => {
       assert.deepEqual(device_lists.changed, [alice.userId])
       const keys = await alice.get('getKeysChanges', `/keys/changes?from=${ahead}&to=${ahead}`)
       assert.deepEqual(keys.changed, [alice.userId])
-      const { chunk } = await alice.get('getEvents', `/events?from=${ahead}&timeout=0`)
+      // Presence is among them, which has fewer properties than the specification's schema wants.
+      const { chunk } = (await alice.request('GET', `/events?from=${ahead}&timeout=0`)).body
       // All that came since she joined.
       assert.deepEqual(
         chunk.flatMap(({ event_id }: Partial<Event>) => event_id ?? []),
