@@ -153,6 +153,15 @@ export const RULES: readonly Rule[] = [
     }),
   },
   {
+    name: 'the log is followed in one place',
+    check: perNode((node, { path }) => {
+      if (!under(path, 'src/services/', 'src/edge/') || isTest(path) || path === 'src/services/log/log-followers.ts')
+        return null
+      if (memberName(node)?.endsWith('.onCommit') !== true) return null
+      return 'onCommit: register with LogFollowers, which hands over what was committed and keeps the position'
+    }),
+  },
+  {
     name: 'no for..in',
     check: perNode((node) => (node.type === 'ForInStatement' ? 'for..in sees the prototype; use Object.keys' : null)),
   },
