@@ -304,7 +304,11 @@ describe('a request', () => {
     scene.evil.request(scene.hearth, 'PUT', uri, body)
 
   it('has a body of at most 12.5 MiB', async () => {
-    const body = (bytes: number) => `{"pdus":[],"edus":[],"x":"${'x'.repeat(bytes - 28)}"}`
+    const text = `"${'x'.repeat(500_000)}",`
+    const body = (bytes: number) => {
+      const texts = text.repeat(Math.floor((bytes - 32) / text.length))
+      return `{"pdus":[],"edus":[],"x":[${texts}"${'x'.repeat(bytes - texts.length - 30)}"]}`
+    }
     assert.equal(body(100).length, 100)
     assert.equal((await put(body(FEDERATION_BODY_BYTES_MAX))).status, 200)
     const over = await put(body(FEDERATION_BODY_BYTES_MAX + 1))
