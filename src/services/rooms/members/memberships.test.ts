@@ -45,6 +45,16 @@ describe('joining', () => {
     await assert.rejects(memberships().invite(alice, roomId, bob.userId), forbidden)
   })
 
+  it('tells nobody outside who is invited or banned', async () => {
+    const roomId = await create()
+    await memberships().invite(alice, roomId, bob.userId)
+    await assert.rejects(memberships().invite(carol, roomId, bob.userId), forbidden)
+    await assert.rejects(memberships().invite(bob, roomId, bob.userId), forbidden)
+    await memberships().ban(alice, roomId, bob.userId)
+    await assert.rejects(memberships().ban(carol, roomId, bob.userId), forbidden)
+    await unchanged(() => memberships().ban(alice, roomId, bob.userId))
+  })
+
   it('shows the profile', async () => {
     const dave = await fixture.user('dave')
     await fixture.store.write(async (tx) => {

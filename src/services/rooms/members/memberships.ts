@@ -135,13 +135,29 @@ export class RoomMemberships {
         const current = await draft.state('m.room.member', target)
         const membership = membershipOf(current)
         const decision = change.decide?.(current) ?? (membership === wanted ? 'keep' : 'send')
-        if (current !== null && decision === 'keep') return { event: current, hasJoined: false }
+        if (current !== null && decision === 'keep') {
+          await this.#checkAllowed(draft, change, content, membership)
+          return { event: current, hasJoined: false }
+        }
         const sent = await this.#send(draft, change, content, membership)
         return { event: sent, hasJoined: wanted === 'join' && membership !== 'join' }
       },
     })
     if (hasJoined) await transferSettings(this.#context, target, roomId)
     return event
+  }
+
+  /** What one may not do to another is refused also where it is done already: the answer would tell that it is. */
+  async #checkAllowed(
+    draft: RoomDraft,
+    change: MembershipChange,
+    content: JsonObject,
+    current: Membership | null,
+  ): Promise<void> {
+    if (change.sender.userId === change.target) return
+    const mark = draft.mark()
+    await this.#send(draft, change, content, current)
+    draft.rollback(mark)
   }
 
   async #send(
