@@ -15,6 +15,12 @@ const READY_MS_MAX = 120_000
 const OUTPUT_CHARS_MAX = 200_000
 const UNLIMITED = { per_second: 100_000, burst_count: 100_000 }
 
+export type SynapseOptions = {
+  readonly serverName?: string
+  /** Merged over the settings of tests. */
+  readonly config?: object
+}
+
 export class SynapseServer implements FederatingServer {
   readonly name = 'synapse'
   readonly serverName: string
@@ -32,16 +38,19 @@ export class SynapseServer implements FederatingServer {
     this.url = url
   }
 
-  /** Starts a server with an empty database, and waits until it answers. */
-  static async start(python: string, ca: TestCa): Promise<SynapseServer> {
+  /**
+   * Starts a server with an empty database, and waits until it answers. Other servers find it by its name unless it is
+   * given another one.
+   */
+  static async start(python: string, ca: TestCa, options: SynapseOptions = {}): Promise<SynapseServer> {
     const folder = await mkdtemp(join(tmpdir(), 'hearth-synapse-'))
     const [federationPort, clientPort] = [await freePort(), await freePort()]
-    const serverName = `localhost:${federationPort}`
+    const serverName = options.serverName ?? `localhost:${federationPort}`
     const synapse = new SynapseServer(python, folder, serverName, `http://127.0.0.1:${clientPort}`)
     await writeFile(join(folder, 'signing.key'), `ed25519 a_1 ${unpadded(randomBytes(32))}\n`, { mode: 0o600 })
     await writeFile(join(folder, 'log.yaml'), JSON.stringify(logConfig()))
     // JSON is YAML too.
-    const config = synapseConfig({ folder, serverName, federationPort, clientPort, ca })
+    const config = { ...synapseConfig({ folder, serverName, federationPort, clientPort, ca }), ...options.config }
     await writeFile(join(folder, 'homeserver.yaml'), JSON.stringify(config))
     try {
       await synapse.boot()
