@@ -154,7 +154,10 @@ export class RoomMemberships {
     content: JsonObject,
     current: Membership | null,
   ): Promise<void> {
-    if (change.sender.userId === change.target) return
+    const wanted = member(content, 'membership')
+    // Whoever joins, leaves or knocks again may do so without an event; nobody invites or bans themselves.
+    const isOwn = change.sender.userId === change.target
+    if (isOwn && wanted !== 'invite' && wanted !== 'ban') return
     const mark = draft.mark()
     await this.#send(draft, change, content, current)
     draft.rollback(mark)
