@@ -283,7 +283,10 @@ describe('aliases and the list of rooms', () => {
 
 describe('W3: limits', () => {
   it('hold back who makes rooms, joins, invites and writes too fast', async () => {
-    await using limited = await startHearth({ rate_limits: {} })
+    const slow = (burst: number) => ({ per_second: 0.001, burst })
+    await using limited = await startHearth({
+      rate_limits: { message: slow(10), invite_per_target: slow(5), join_local: slow(10), room_creation: slow(10) },
+    })
     const carol = new RoomClient(limited, await limited.user('carol'))
     const roomId = await carol.createRoom({ preset: 'public_chat' })
     const until = async (most: number, attempt: (index: number) => Promise<{ status: number; headers: Headers }>) => {

@@ -52,6 +52,8 @@ export const TABLE_LIMITS: Readonly<Record<string, TableLimit>> = {
   events: events('messages are what a homeserver keeps'),
   rejections: events('one row an event'),
   pending_redactions: events('one row a redaction'),
+  late_redactions: events('one row a redaction'),
+  left_out_events: { limit: 'LEFT_OUT_PER_ROOM_MAX', in: 'src/services/federation/inbound/left-out-events.ts' },
   relations: events('one row an event'),
   thread_events: events('one row an event'),
   memberships: { rate: 'joinLocal', why: 'one row a user and room' },
