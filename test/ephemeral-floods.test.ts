@@ -8,7 +8,7 @@ import { EphemeralSequence } from '#services/log/ephemeral-sequence.ts'
 import { LogFollowers } from '#services/log/log-followers.ts'
 import { PresenceService } from '#services/presence/presence-service.ts'
 import { PUSH_MAX, REMOTE_USERS_MAX, SILENT_AFTER_MS } from '#services/presence/remote-presence.ts'
-import { RECEIPTS_PER_ANSWER_MAX, receiptNews } from '#services/receipts/receipt-events.ts'
+import { RECEIPTS_PER_ANSWER_MAX, receiptUpdates } from '#services/receipts/receipt-events.ts'
 import { TYPING_MAX, TYPING_PER_ROOM_MAX, TypingService } from '#services/typing/typing-service.ts'
 import type { RoomNid } from '#store/types/rooms.ts'
 import { manualTime } from '#test/harness/manual-time.ts'
@@ -147,7 +147,7 @@ describe('receipts', () => {
     }
     let told: JsonObject[] = []
     const longest = await longestTurn(async () => {
-      told = await fixture.store.read((tx) => receiptNews(tx, room, alice.userNid, { from: 0, to: 1e9 }))
+      told = await fixture.store.read((tx) => receiptUpdates(tx, room, alice.userNid, { from: 0, to: 1e9 }))
     })
     assert.ok(longest <= TURN_MS_MAX, `${longest} ms`)
     const content = told[0]?.['content'] as Record<string, Record<string, JsonObject>>

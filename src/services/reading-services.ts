@@ -54,7 +54,7 @@ export function readingServices(deps: Deps): ReadingServices {
   const typing = new TypingService({ clock, timers, sequence })
   typing.onChange((room) => notifier.wakeRoom(room))
   const presence = new PresenceService({ store, followers, clock, timers, sequence, enabled: presenceEnabled, onError })
-  presence.onNews((_user, rooms) => {
+  presence.onUpdate((_user, rooms) => {
     for (const room of rooms) notifier.wakeRoom(room)
   })
   const unread = new UnreadService()

@@ -166,14 +166,14 @@ class World {
   /** Lets people act until so many requests have made an event; some of what is answered with 200 changed nothing. */
   async #stir(scene: ActionWorld, changes: number): Promise<void> {
     const random = this.#random
-    let lastNews = { actions: 0, changes: this.#changes }
+    let lastUpdate = { actions: 0, changes: this.#changes }
     for (let actions = 0; this.#changes < changes; actions++) {
       if (actions > ACTIONS_MAX) throw new Error('nobody does anything any more')
       // Never awaited: it may be under way for long, or for ever.
       act(scene).catch((error) => this.#defects.push(error))
-      if (lastNews.changes < this.#changes) lastNews = { actions, changes: this.#changes }
-      if (actions - lastNews.actions > DEAD_ACTIONS) {
-        lastNews = { ...lastNews, actions }
+      if (lastUpdate.changes < this.#changes) lastUpdate = { actions, changes: this.#changes }
+      if (actions - lastUpdate.actions > DEAD_ACTIONS) {
+        lastUpdate = { ...lastUpdate, actions }
         this.#openRoom().catch((error) => this.#defects.push(error))
       }
       if (random.chance(0.05)) this.#lie().catch((error) => this.#defects.push(error))

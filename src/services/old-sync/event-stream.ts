@@ -5,8 +5,8 @@ import {
   ENTRIES_PER_ANSWER_MAX,
   eventsOfRoom,
   inRoom,
-  newsOfUser,
   type Stretch,
+  updatesOfUser,
 } from '#services/old-sync/live-updates.ts'
 import { seenPresence } from '#services/old-sync/seen-presence.ts'
 import type { PresenceService } from '#services/presence/presence-service.ts'
@@ -44,13 +44,13 @@ type Deps = {
   readonly clock: () => number
 }
 
-type News = {
+type Updates = {
   readonly chunk: readonly JsonObject[]
   /** How far the chunk reaches: not to the end where there is too much for one answer. */
   readonly to: number
   readonly rooms: ReadonlySet<RoomNid>
 }
-type Built = News & { readonly end: StreamToken; readonly now: number }
+type Built = Updates & { readonly end: StreamToken; readonly now: number }
 
 /**
  * `GET /events`: the event stream as it was before `/sync`, and still is for peeking into rooms ("Room Previews"). All
@@ -112,19 +112,19 @@ export class EventStream {
     })
   }
 
-  async #ofRoom(tx: ReadTx, viewer: Viewer, stretch: Stretch, roomId: RoomId): Promise<News> {
+  async #ofRoom(tx: ReadTx, viewer: Viewer, stretch: Stretch, roomId: RoomId): Promise<Updates> {
     const access = await accessToRoom(tx, roomId, viewer)
     const { rows, to } = await eventsOfRoom(tx, access, stretch)
     const chunk = await this.#deps.clientEvents.serialise(tx, rows, viewer, { withRoomId: true })
     return { chunk, to, rooms: new Set([access.room.nid]) }
   }
 
-  async #ofUser(tx: ReadTx, viewer: Viewer, { from, to: now }: Stretch, since: StreamToken): Promise<News> {
+  async #ofUser(tx: ReadTx, viewer: Viewer, { from, to: now }: Stretch, since: StreamToken): Promise<Updates> {
     const entries = await tx.log.between(from, now, ENTRIES_PER_ANSWER_MAX)
     const to = entries.length < ENTRIES_PER_ANSWER_MAX ? now : (entries.at(-1)?.position ?? now)
     const joined = await tx.memberships.ofUser(viewer.userNid, ['join'])
     const rooms = new Set(joined.map(({ roomNid }) => roomNid))
-    const { rows, others } = await newsOfUser(tx, viewer, { from, to }, entries)
+    const { rows, others } = await updatesOfUser(tx, viewer, { from, to }, entries)
     const events = await this.#deps.clientEvents.serialise(tx, rows, viewer, { withRoomId: true })
     const { presence, sequence } = this.#deps
     const changed = presence.changedSince(sequence.seenBy(since))

@@ -5,7 +5,7 @@ import { allAccountData } from '#services/account-data/account-data-feed.ts'
 import type { EphemeralSequence } from '#services/log/ephemeral-sequence.ts'
 import { seenPresence } from '#services/old-sync/seen-presence.ts'
 import type { PresenceService } from '#services/presence/presence-service.ts'
-import { receiptNews } from '#services/receipts/receipt-events.ts'
+import { receiptUpdates } from '#services/receipts/receipt-events.ts'
 import { TimeSlice } from '#services/time/time-slice.ts'
 import type { ClientEvents, Viewer } from '#services/timeline/client-events.ts'
 import { accessToRoom, findAccess, type RoomAccess } from '#services/timeline/room-access.ts'
@@ -141,7 +141,7 @@ export class InitialSync {
       visibility: room.published ? 'public' : 'private',
       account_data: accountDataOf(snapshot, room.roomId),
       presence: membership === 'join' ? await this.#presenceIn(snapshot, room.nid) : [],
-      receipts: membership === 'join' ? await receiptNews(tx, room.nid, viewer.userNid, stretch) : [],
+      receipts: membership === 'join' ? await receiptUpdates(tx, room.nid, viewer.userNid, stretch) : [],
     }
   }
 }

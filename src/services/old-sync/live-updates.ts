@@ -1,7 +1,7 @@
 import type { RoomId, UserId } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
 import { accountDataChanges } from '#services/account-data/account-data-feed.ts'
-import { receiptNews } from '#services/receipts/receipt-events.ts'
+import { receiptUpdates } from '#services/receipts/receipt-events.ts'
 import { ignoredBy } from '#services/timeline/ignored-users.ts'
 import { findAccess, type RoomAccess, readableEvents } from '#services/timeline/room-access.ts'
 import type { Reader } from '#services/timeline/visible-events.ts'
@@ -25,7 +25,7 @@ export type LiveUpdates = {
 }
 
 /** What the rooms that a user is in, and the user's own account data, have to tell. */
-export async function newsOfUser(
+export async function updatesOfUser(
   tx: ReadTx,
   user: Reader,
   stretch: Stretch,
@@ -43,7 +43,7 @@ export async function newsOfUser(
   for (const roomNid of roomsIn(entries, 'receipt')) {
     const row = await tx.memberships.one(user.userNid, roomNid)
     if (row?.membership !== 'join') continue
-    others.push(...(await inRoom(tx, roomNid, await receiptNews(tx, roomNid, user.userNid, stretch))))
+    others.push(...(await inRoom(tx, roomNid, await receiptUpdates(tx, roomNid, user.userNid, stretch))))
   }
   for (const { type, content, roomId } of await accountDataChanges(tx, user, stretch.from, stretch.to)) {
     others.push({ type, content, ...(roomId === null ? {} : { room_id: roomId }) })
@@ -87,14 +87,14 @@ export async function inRoom(tx: ReadTx, roomNid: RoomNid, events: readonly Json
  * own invitation, knock or leaving they learn of in any case.
  */
 async function eventsForMember(tx: ReadTx, user: Reader, row: MembershipRow, stretch: Stretch): Promise<EventRow[]> {
-  const isNews = row.position > stretch.from && row.position <= stretch.to
-  if (row.membership !== 'join' && !isNews) return []
+  const isNew = row.position > stretch.from && row.position <= stretch.to
+  if (row.membership !== 'join' && !isNew) return []
   const roomId = (await tx.rooms.roomIds([row.roomNid])).get(row.roomNid)
   const access = roomId === undefined ? null : await findAccess(tx, roomId, user)
   const mayRead = access !== null && row.membership !== 'invite' && row.membership !== 'knock'
   const readable = mayRead ? (await eventsOfRoom(tx, access, stretch)).rows : []
   const events = readable.filter(({ position }) => row.membership !== 'join' || (position ?? 0) >= row.since)
-  if (!isNews || events.some(({ nid }) => nid === row.eventNid)) return events
+  if (!isNew || events.some(({ nid }) => nid === row.eventNid)) return events
   const own = (await tx.events.byNids([row.eventNid])).get(row.eventNid)
   return own === undefined ? events : [...events, own]
 }

@@ -114,8 +114,8 @@ export class PresenceService {
   }
 
   /** See PresenceUpdates. */
-  onNews(listener: PresenceListener): () => void {
-    return this.#news.onNews(listener)
+  onUpdate(listener: PresenceListener): () => void {
+    return this.#news.onUpdate(listener)
   }
 
   /** Users of this server who have a client that is there. */

@@ -48,7 +48,7 @@ export class PresenceUpdates {
   }
 
   /** Calls the listener with a user and the rooms that they are in. Returns the function that ends it. */
-  onNews(listener: PresenceListener): () => void {
+  onUpdate(listener: PresenceListener): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
   }

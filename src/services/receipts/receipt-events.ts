@@ -9,7 +9,7 @@ import type { UserNid } from '#store/types/users.ts'
 export const RECEIPTS_PER_ANSWER_MAX = 10_000
 
 /** The receipts of a room that are news to a user in a stretch of the log, as clients are told of them. */
-export async function receiptNews(
+export async function receiptUpdates(
   tx: ReadTx,
   room: RoomNid,
   viewer: UserNid,

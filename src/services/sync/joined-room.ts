@@ -2,7 +2,7 @@ import { type RoomEventFilter, roomEventPasses } from '#core/filter/event-filter
 import type { Filter } from '#core/filter/filter.ts'
 import type { RoomId, UserId } from '#core/ids.ts'
 import type { JsonObject } from '#core/json/value.ts'
-import { receiptNews } from '#services/receipts/receipt-events.ts'
+import { receiptUpdates } from '#services/receipts/receipt-events.ts'
 import { consistentTimeline } from '#services/sync/consistent-timeline.ts'
 import { withLateRedactions } from '#services/sync/late-redactions.ts'
 import { stateUpdates } from '#services/sync/room-state.ts'
@@ -23,7 +23,7 @@ export async function joinedRoom(answer: SyncAnswer, room: RoomView): Promise<Jo
   const from = room.isNew && !room.isRejoin ? null : answer.from
   const timeSlice = new TimeSlice()
   const end = await tx.state.at(room.roomNid, to)
-  const slice = await newsOf(answer, room, from, to, end)
+  const slice = await updatesOf(answer, room, from, to, end)
   await timeSlice.yieldIfDue()
   const base = await clientsState(answer, room)
   const summary = room.isNew || base !== end ? await roomSummary(tx, room.roomNid, request.viewer.userNid) : null
@@ -48,7 +48,7 @@ export async function joinedRoom(answer: SyncAnswer, room: RoomView): Promise<Jo
   if (isSilent && !room.isNew && !request.fullState && !slice.limited && summary === null) {
     // What the filter leaves out, a redaction for example, may still have changed the unread counts.
     const hidesNews = slice.hidesNews || allEphemeral.length > 0
-    if (!hidesNews || !(await answer.hasUnreadNews(room.roomNid))) return null
+    if (!hidesNews || !(await answer.hasUnreadUpdate(room.roomNid))) return null
   }
   const unread = await answer.unread(room.roomNid)
   return {
@@ -72,7 +72,7 @@ export async function leftRoom(answer: SyncAnswer, room: RoomView, leave: EventR
   const leftAt = Math.min(isByFork ? since : (leave.position ?? answer.to), answer.to)
   const end = isByFork ? await tx.state.at(room.roomNid, leftAt) : leave.stateAfter
   const from = room.isNew && !room.isRejoin ? null : answer.from
-  const inside = await newsOf(answer, room, from, leftAt, end)
+  const inside = await updatesOf(answer, room, from, leftAt, end)
   const slice = isByFork ? inside : withOwnLeaving(inside, leave, request.filter.room.timeline, room)
   // An uninvited or refused guest never saw the room's state: their own membership is all there is to tell.
   const wasInside = await answer.wasJoinedBefore(room.roomNid, leave)
@@ -120,7 +120,7 @@ async function isOfThePast({ tx, request, from }: SyncAnswer, room: RoomView, me
   return (await tx.memberships.stripped(request.viewer.userNid, room.roomNid)) === null
 }
 
-async function newsOf(
+async function updatesOf(
   answer: SyncAnswer,
   room: RoomView,
   from: number | null,
@@ -172,8 +172,8 @@ async function ephemeralOf(answer: SyncAnswer, room: RoomView): Promise<JsonObje
   const { tx, request } = answer
   const events: JsonObject[] = []
   const from = room.isNew ? 0 : answer.from
-  events.push(...(await receiptNews(tx, room.roomNid, request.viewer.userNid, { from, to: answer.to })))
-  if (answer.hasTypingNews(room))
+  events.push(...(await receiptUpdates(tx, room.roomNid, request.viewer.userNid, { from, to: answer.to })))
+  if (answer.hasTypingUpdate(room))
     events.push({ type: 'm.typing', content: { user_ids: answer.typingIn(room.roomNid) } })
   return events
 }

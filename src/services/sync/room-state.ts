@@ -83,7 +83,7 @@ async function lazily(tx: ReadTx, request: StateRequest, found: Found): Promise<
   }
   const needed = new Set(request.needed)
   for (const { event } of request.timeline) needed.add(event.sender)
-  const news = await memberNews(tx, request)
+  const news = await memberUpdate(tx, request)
   const kept: EventNid[] = []
   const timeSlice = new TimeSlice()
   for (const [nid, { type, stateKey }] of found) {
@@ -101,15 +101,15 @@ async function lazily(tx: ReadTx, request: StateRequest, found: Found): Promise<
   const rows = inOrder(await tx.events.byNids(wanted), wanted)
   return rows.filter(({ nid, event }) => {
     if (event.type !== 'm.room.member' || event.stateKey === null) return true
-    const isNews = request.base !== 0 && found.has(nid)
+    const isNew = request.base !== 0 && found.has(nid)
     // Who gets the room from scratch has forgotten what was sent of it before.
-    const isRedundant = request.base !== 0 && !isNews && sent.has(request.roomId, event.stateKey, event.eventId)
+    const isRedundant = request.base !== 0 && !isNew && sent.has(request.roomId, event.stateKey, event.eventId)
     sent.add(request.roomId, event.stateKey, event.eventId)
     return !isRedundant
   })
 }
 
-async function memberNews(tx: ReadTx, { base, memberBase, end }: StateRequest): Promise<ReadonlySet<EventNid>> {
+async function memberUpdate(tx: ReadTx, { base, memberBase, end }: StateRequest): Promise<ReadonlySet<EventNid>> {
   if (base !== 0 || memberBase === null) return new Set()
   const news = [...(await changed(tx, memberBase, end))]
   return new Set(news.flatMap(([nid, { type }]) => (type === 'm.room.member' ? [nid] : [])))

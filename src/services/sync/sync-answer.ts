@@ -32,7 +32,7 @@ export class SyncAnswer {
   readonly memory: MemberMemory
   readonly ignored: ReadonlySet<string>
   readonly #deps: Deps
-  readonly #typingNews: ReadonlySet<RoomNid>
+  readonly #typingUpdates: ReadonlySet<RoomNid>
   /** What changed since the last answer, per room; global data under null. */
   readonly #accountData: ReadonlyMap<RoomId | null, AccountDataRow[]>
 
@@ -53,7 +53,7 @@ export class SyncAnswer {
     this.#deps = deps
     this.#accountData = Map.groupBy(accountData, (row) => row.roomId)
     this.ignored = ignoredUsers(ignored)
-    this.#typingNews = deps.typing.changedSince(deps.sequence.seenBy(request.since))
+    this.#typingUpdates = deps.typing.changedSince(deps.sequence.seenBy(request.since))
   }
 
   static async begin(tx: ReadTx, request: SyncRequest, memory: MemberMemory, deps: Deps): Promise<SyncAnswer> {
@@ -114,12 +114,12 @@ export class SyncAnswer {
   }
 
   roomsWithTyping(): ReadonlySet<RoomNid> {
-    return this.#typingNews
+    return this.#typingUpdates
   }
 
-  hasTypingNews(room: RoomView): boolean {
+  hasTypingUpdate(room: RoomView): boolean {
     // After a rejoin the client may still show somebody who has stopped.
-    const isNews = this.#typingNews.has(room.roomNid)
+    const isNews = this.#typingUpdates.has(room.roomNid)
     return room.isNew ? this.typingIn(room.roomNid).length > 0 || (room.isRejoin && isNews) : isNews
   }
 
@@ -135,7 +135,7 @@ export class SyncAnswer {
   }
 
   /** Whether the counts are, or may be, others than the client knows from the last answer. */
-  async hasUnreadNews(room: RoomNid): Promise<boolean> {
+  async hasUnreadUpdate(room: RoomNid): Promise<boolean> {
     const { changedAt } = await this.#deps.unread.counts(this.tx, this.request.viewer, room, this.to)
     return changedAt > this.from
   }

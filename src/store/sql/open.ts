@@ -8,7 +8,7 @@ import type { EngineEvents } from '#store/sql/engine.ts'
 import { faultOf } from '#store/sql/faults.ts'
 import { PostgresConnection } from '#store/sql/postgres/connection.ts'
 import { PostgresEngine } from '#store/sql/postgres/engine.ts'
-import { News } from '#store/sql/postgres/news.ts'
+import { Notifications } from '#store/sql/postgres/notifications.ts'
 import type { Surroundings } from '#store/sql/session.ts'
 import { Positions, SqlStore } from '#store/sql/sql-store.ts'
 import { AppendWorker } from '#store/sql/sqlite/append-worker.ts'
@@ -80,9 +80,9 @@ async function openPostgres(options: StoreOptions): Promise<Store> {
     await connection.close()
   }
   const events = eventsOf(positions)
-  const news = new News(database, events, log)
-  await news.start()
-  return new SqlStore(new PostgresEngine(database, surroundingsOf(options), news, events), positions, log)
+  const notifications = new Notifications(database, events, log)
+  await notifications.start()
+  return new SqlStore(new PostgresEngine(database, surroundingsOf(options), notifications, events), positions, log)
 }
 
 function surroundingsOf({ serverName, clock, storageLimits }: StoreOptions): Surroundings {

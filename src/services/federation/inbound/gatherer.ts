@@ -146,9 +146,9 @@ export class Gatherer {
       if (judgement.auth.length > 0) {
         if (!(await this.authEvents(room, event, judgement.auth, sources, budget))) return judgement
       } else {
-        const told = await this.#deps.states.claimed(room, event.eventId, judgement.prev, sources, budget)
-        if (told === null) return judgement
-        received = { event, told }
+        const claimed = await this.#deps.states.claimed(room, event.eventId, judgement.prev, sources, budget)
+        if (claimed === null) return judgement
+        received = { event, claimed }
       }
     }
   }

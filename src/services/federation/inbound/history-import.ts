@@ -233,10 +233,10 @@ export class HistoryImport {
     if (placed.length < elsewhere.length) {
       const here = new Set(placed.map((row) => row.event.eventId))
       const missing = elsewhere.filter((id) => !here.has(id))
-      const told = await remote.claimed(room, event.eventId, missing, [via], budget)
-      if (told === null) return null
-      if ('before' in told) return told.before
-      states.push(...told.after)
+      const claimed = await remote.claimed(room, event.eventId, missing, [via], budget)
+      if (claimed === null) return null
+      if ('before' in claimed) return claimed.before
+      states.push(...claimed.after)
     }
     return stateBefore(store, room.nid, room.rules, states)
   }

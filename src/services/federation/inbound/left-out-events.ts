@@ -68,25 +68,25 @@ export class LeftOutEvents {
   }
 
   /**
-   * Remembers what a state was built without: `unverified`, and those of its events (`told`) that these authorise.
+   * Remembers what a state was built without: `unverified`, and those of its events (`claimed`) that these authorise.
    * `via` told it all.
    */
   async note(
     room: InboundRoom,
     state: StateId,
-    told: readonly EventId[],
+    claimed: readonly EventId[],
     unverified: readonly UnverifiedEvent[],
     via: ServerName,
   ): Promise<void> {
     if (unverified.length === 0) return
     const { store } = this.#deps
-    const inState = new Set(told)
+    const inState = new Set(claimed)
     const events = new Map<EventId, LeftOutEvent>()
     for (const { event } of unverified) {
       const { eventId } = event
       events.set(eventId, { eventId, state, isInState: inState.has(eventId), via, json: jsonText(event.json) })
     }
-    for (const eventId of await unsettledEvents(store, told)) {
+    for (const eventId of await unsettledEvents(store, claimed)) {
       if (!events.has(eventId)) events.set(eventId, { eventId, state, isInState: true, via, json: null })
     }
     await store.write(async (tx) => {

@@ -9,7 +9,7 @@ import type { Store, Tx } from '#store/store.ts'
 const RECEIPTS_MAX = 500
 const THREAD_ID_LENGTH_MAX = 255
 
-type Told = {
+type ReceivedReceipt = {
   readonly roomId: RoomId
   readonly userId: UserId
   readonly eventId: EventId
@@ -19,14 +19,18 @@ type Told = {
 
 /** Moves the receipts of the other server's users: those who are in the room, for events of that room. */
 export async function receiveReceipts(store: Store, origin: ServerName, content: JsonObject): Promise<void> {
-  const told = [...receiptsIn(content, origin)]
-  if (told.length === 0) return
+  const receipts = [...receiptsIn(content, origin)]
+  if (receipts.length === 0) return
   await store.write(async (tx) => {
-    for (const receipt of told) await put(tx, receipt, origin)
+    for (const receipt of receipts) await put(tx, receipt, origin)
   })
 }
 
-async function put(tx: Tx, { roomId, userId, eventId, threadId, ts }: Told, origin: ServerName): Promise<void> {
+async function put(
+  tx: Tx,
+  { roomId, userId, eventId, threadId, ts }: ReceivedReceipt,
+  origin: ServerName,
+): Promise<void> {
   const roomNid = await joinedRoom(tx, roomId, userId, origin)
   if (roomNid === null) return
   const row = await tx.events.byId(eventId)
@@ -40,24 +44,24 @@ async function put(tx: Tx, { roomId, userId, eventId, threadId, ts }: Told, orig
   }
 }
 
-function* receiptsIn(content: JsonObject, origin: ServerName): Generator<Told> {
+function* receiptsIn(content: JsonObject, origin: ServerName): Generator<ReceivedReceipt> {
   let seen = 0
   for (const [roomId, byType] of Object.entries(content)) {
     // Private receipts have no business here.
-    const read = isRoomId(roomId) && isJsonObject(byType) ? member(byType, 'm.read') : undefined
-    if (!isRoomId(roomId) || !isJsonObject(read)) continue
+    const byUser = isRoomId(roomId) && isJsonObject(byType) ? member(byType, 'm.read') : undefined
+    if (!isRoomId(roomId) || !isJsonObject(byUser)) continue
     // Not by `Object.entries`: there may be a hundred thousand.
-    for (const userId of Object.keys(read)) {
+    for (const userId of Object.keys(byUser)) {
       if (++seen > RECEIPTS_MAX) return
-      const receipt = member(read, userId)
+      const receipt = member(byUser, userId)
       if (!isUserOf(userId, origin) || !isJsonObject(receipt)) continue
-      const told = readReceipt(receipt)
-      if (told !== null) yield { roomId, userId, ...told }
+      const read = readReceipt(receipt)
+      if (read !== null) yield { roomId, userId, ...read }
     }
   }
 }
 
-function readReceipt(receipt: JsonObject): Pick<Told, 'eventId' | 'threadId' | 'ts'> | null {
+function readReceipt(receipt: JsonObject): Pick<ReceivedReceipt, 'eventId' | 'threadId' | 'ts'> | null {
   const eventIds = member(receipt, 'event_ids')
   const eventId = Array.isArray(eventIds) ? (eventIds as readonly JsonValue[])[0] : undefined
   const data = member(receipt, 'data')

@@ -42,7 +42,7 @@ export type StateBudget = {
 }
 
 /** The ids of a state and of what authorises it, as a server says. */
-type ToldIds = { readonly pduIds: readonly EventId[]; readonly authChainIds: readonly EventId[] }
+type ClaimedIds = { readonly pduIds: readonly EventId[]; readonly authChainIds: readonly EventId[] }
 
 /** What a server delivered of a state. */
 type Delivery = {
@@ -70,14 +70,14 @@ export class RemoteStates {
   ): Promise<StateId | null> {
     for (const source of sources) {
       if (budget.states-- <= 0) return null
-      const told = await this.#deps.fetcher.stateIds(source, room.roomId, eventId)
-      if (told === null) continue
-      const { isWhole, unverified } = await this.#fetch(room, eventId, source, told)
+      const claimed = await this.#deps.fetcher.stateIds(source, room.roomId, eventId)
+      if (claimed === null) continue
+      const { isWhole, unverified } = await this.#fetch(room, eventId, source, claimed)
       // What was lost on its way is asked for again later: without it, others would be rejected.
       if (!isWhole || this.#mustWait(unverified, budget)) continue
-      const state = await this.#build(room, told.pduIds)
+      const state = await this.#build(room, claimed.pduIds)
       if (state === null) continue
-      if (budget.isHistory !== true) await this.#deps.leftOut.note(room, state, told.pduIds, unverified, source)
+      if (budget.isHistory !== true) await this.#deps.leftOut.note(room, state, claimed.pduIds, unverified, source)
       this.#deps.counters.statesFetched += 1
       return state
     }
@@ -112,8 +112,8 @@ export class RemoteStates {
   /** Gets the events that authorise one by way of the state before it, for chains that nobody gives in another way. */
   async fetchFor(room: InboundRoom, eventId: EventId, source: ServerName, budget: StateBudget): Promise<void> {
     if (budget.states-- <= 0) return
-    const told = await this.#deps.fetcher.stateIds(source, room.roomId, eventId)
-    if (told !== null) await this.#fetch(room, eventId, source, told)
+    const claimed = await this.#deps.fetcher.stateIds(source, room.roomId, eventId)
+    if (claimed !== null) await this.#fetch(room, eventId, source, claimed)
   }
 
   async #after(
@@ -141,10 +141,10 @@ export class RemoteStates {
   }
 
   /** Keeps what isn't here of a state and of what authorises it. */
-  async #fetch(room: InboundRoom, eventId: EventId, source: ServerName, told: ToldIds): Promise<Delivery> {
+  async #fetch(room: InboundRoom, eventId: EventId, source: ServerName, claimed: ClaimedIds): Promise<Delivery> {
     const { store, reader, authChains } = this.#deps
-    const unknown = await unsettledEvents(store, [...told.pduIds, ...told.authChainIds])
-    const { isWhole, pdus } = await this.#deliver(room, eventId, source, told, unknown)
+    const unknown = await unsettledEvents(store, [...claimed.pduIds, ...claimed.authChainIds])
+    const { isWhole, pdus } = await this.#deliver(room, eventId, source, claimed, unknown)
     const events: Event[] = []
     const unverified: UnverifiedEvent[] = []
     const timeSlice = new TimeSlice()
@@ -163,7 +163,7 @@ export class RemoteStates {
     room: InboundRoom,
     eventId: EventId,
     source: ServerName,
-    told: ToldIds,
+    claimed: ClaimedIds,
     unknown: ReadonlySet<EventId>,
   ): Promise<{ readonly isWhole: boolean; readonly pdus: readonly JsonObject[] }> {
     const { fetcher } = this.#deps
@@ -171,7 +171,7 @@ export class RemoteStates {
     if (unknown.size <= SINGLE_EVENTS_MAX) {
       const pdus = await fetcher.getEvents(source, [...unknown])
       if (pdus.length === unknown.size) return { isWhole: true, pdus }
-      const isSmall = told.pduIds.length + told.authChainIds.length <= STATE_INSTEAD_MAX
+      const isSmall = claimed.pduIds.length + claimed.authChainIds.length <= STATE_INSTEAD_MAX
       // A server may tell states and give no single events.
       if (pdus.length > 0 || !isSmall) return { isWhole: false, pdus }
     }

@@ -36,7 +36,7 @@ type Entry = { readonly type: string; readonly stateKey: string; readonly event:
 type UsableState = { readonly entries: readonly Entry[]; readonly events: ReadonlyMap<string, Event> }
 type CheckedState = UsableState & {
   /** All that the answer names, and what of it and of its auth chain nobody gives keys for. */
-  readonly told: readonly EventId[]
+  readonly claimed: readonly EventId[]
   readonly unverified: readonly UnverifiedEvent[]
 }
 
@@ -69,7 +69,7 @@ export class JoinImport {
           await this.#deps.ingest.leftOut.note(
             { roomId, nid: room, rules },
             before,
-            state.told,
+            state.claimed,
             state.unverified,
             server,
           )
@@ -99,8 +99,10 @@ export class JoinImport {
       usable.filter((event) => event !== null),
     )
     const unverified = read.flatMap((pdu) => (pdu.ok ? [] : (pdu.unverified ?? [])))
-    const told = read.slice(0, reply.state.length).flatMap((pdu) => (pdu.ok ? pdu.event.eventId : (pdu.eventId ?? [])))
-    const state = { ...(await stateOf(usable.slice(0, reply.state.length), kept)), told, unverified }
+    const claimed = read
+      .slice(0, reply.state.length)
+      .flatMap((pdu) => (pdu.ok ? pdu.event.eventId : (pdu.eventId ?? [])))
+    const state = { ...(await stateOf(usable.slice(0, reply.state.length), kept)), claimed, unverified }
     checkCreate(state, join)
     checkJoin(join, state, kept, reply.serversOfPartial !== null)
     return state
@@ -142,11 +144,14 @@ function partialState(
   return { joinEvent: eventId, servers, earlierJoins: earlier.slice(-EARLIER_JOINS_MAX) }
 }
 
-async function stateOf(told: readonly (Event | null)[], kept: ReadonlyMap<EventId, KeptOutlier>): Promise<UsableState> {
+async function stateOf(
+  claimed: readonly (Event | null)[],
+  kept: ReadonlyMap<EventId, KeptOutlier>,
+): Promise<UsableState> {
   const timeSlice = new TimeSlice()
   const entries: Entry[] = []
   const events = new Map<string, Event>()
-  for (const event of told) {
+  for (const event of claimed) {
     await timeSlice.yieldIfDue()
     const outlier = event === null ? undefined : kept.get(event.eventId)
     if (event === null || event.stateKey === null || outlier?.outcome !== 'accept') continue

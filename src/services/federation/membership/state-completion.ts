@@ -151,9 +151,9 @@ class Completion {
   async #statesBefore({ event, stateBefore }: EventRow, cited: readonly EventRow[]): Promise<readonly StateId[]> {
     const known = cited.map(({ stateAfter }) => stateAfter)
     if (known.length === event.prevEvents.length) return known
-    const told = await this.#context.store.read((tx) => tx.rooms.claimedState(this.#room.nid, event.eventId))
-    if (told === null) return [...known, stateBefore]
-    return 'before' in told ? [told.before] : [...known, ...told.after]
+    const claimed = await this.#context.store.read((tx) => tx.rooms.claimedState(this.#room.nid, event.eventId))
+    if (claimed === null) return [...known, stateBefore]
+    return 'before' in claimed ? [claimed.before] : [...known, ...claimed.after]
   }
 
   #resolved(states: readonly StateId[]): Promise<StateId> {

@@ -2,7 +2,7 @@ import type { ServerName } from '#core/ids.ts'
 import { Destination, type DestinationDeps } from '#services/federation/outbound/destination.ts'
 import type { DueEvent } from '#services/federation/outbound/due-event.ts'
 import type { Outbox } from '#services/federation/outbound/outbox-follower.ts'
-import type { ReceiptNews, TypingNews } from '#services/federation/outbound/pending-edus.ts'
+import type { ReceiptUpdate, TypingUpdates } from '#services/federation/outbound/pending-edus.ts'
 import type { UserPresence } from '#services/presence/user-presence.ts'
 import { TimeSlice } from '#services/time/time-slice.ts'
 import type { MissedEvent } from '#store/types/outbound.ts'
@@ -48,13 +48,13 @@ export class Destinations implements Outbox {
     for (const server of servers) this.#of(server).addEvent(event)
   }
 
-  addReceipts(servers: Iterable<ServerName>, receipts: readonly ReceiptNews[]): void {
+  addReceipts(servers: Iterable<ServerName>, receipts: readonly ReceiptUpdate[]): void {
     this.#addEdus(servers, ({ edus }) => {
       for (const receipt of receipts) edus.addReceipt(receipt)
     })
   }
 
-  addTyping(servers: Iterable<ServerName>, news: TypingNews): void {
+  addTyping(servers: Iterable<ServerName>, news: TypingUpdates): void {
     this.#addEdus(servers, ({ edus }) => edus.addTyping(news))
   }
 

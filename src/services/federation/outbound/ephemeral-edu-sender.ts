@@ -17,7 +17,7 @@ type Deps = {
   readonly serverName: ServerName
   readonly destinations: Pick<Destinations, 'addTyping' | 'addPresence'>
   readonly typing: Pick<TypingService, 'onChange' | 'typingIn'>
-  readonly presence: Pick<PresenceService, 'onNews' | 'presentHere'>
+  readonly presence: Pick<PresenceService, 'onUpdate' | 'presentHere'>
   readonly timers: Timers
   readonly onError: (error: unknown) => void
 }
@@ -31,7 +31,7 @@ export class EphemeralEduSender {
   /** Users to tell of, and the rooms that they are in, if that is known. */
   readonly #users = new Map<UserPresence, readonly RoomNid[] | null>()
   /** Who is said to type where. */
-  readonly #told = new Map<RoomNid, ReadonlySet<UserId>>()
+  readonly #announced = new Map<RoomNid, ReadonlySet<UserId>>()
   #looking: Promise<void> | null = null
   #isClosed = false
 
@@ -43,21 +43,21 @@ export class EphemeralEduSender {
         if (!this.#rooms.has(room)) this.#rooms.set(room, false)
         this.#look()
       }),
-      presence.onNews((user, rooms) => {
+      presence.onUpdate((user, rooms) => {
         if (serverOf(user.userId) !== serverName) return
         this.#users.set(user, rooms)
         this.#look()
       }),
     ]
     this.#every(TYPING_AGAIN_MS, () => {
-      for (const room of this.#told.keys()) this.#rooms.set(room, true)
+      for (const room of this.#announced.keys()) this.#rooms.set(room, true)
     })
     this.#every(PRESENCE_AGAIN_MS, () => {
       for (const user of presence.presentHere) this.#users.set(user, null)
     })
   }
 
-  /** Resolves when everything so far has been told. */
+  /** Resolves when everything so far has been announced. */
   async idle(): Promise<void> {
     while (this.#looking !== null) await this.#looking
   }
@@ -108,10 +108,10 @@ export class EphemeralEduSender {
 
   async #tellTyping(tx: ReadTx, room: RoomNid, again: boolean): Promise<void> {
     const { destinations, typing, serverName } = this.#deps
-    const before = this.#told.get(room) ?? new Set()
+    const before = this.#announced.get(room) ?? new Set()
     const now = new Set(typing.typingIn(room).filter((userId) => serverOf(userId) === serverName))
-    if (now.size === 0) this.#told.delete(room)
-    else this.#told.set(room, now)
+    if (now.size === 0) this.#announced.delete(room)
+    else this.#announced.set(room, now)
     const roomId = (await tx.rooms.roomIds([room])).get(room)
     const changed = again ? now.union(before) : now.symmetricDifference(before)
     if (roomId === undefined || changed.size === 0) return

@@ -1,6 +1,6 @@
 import { type ServerName, serverOf } from '#core/ids.ts'
 import type { DueEvent } from '#services/federation/outbound/due-event.ts'
-import type { ReceiptNews } from '#services/federation/outbound/pending-edus.ts'
+import type { ReceiptUpdate } from '#services/federation/outbound/pending-edus.ts'
 import type { Recipients } from '#services/federation/outbound/recipients.ts'
 import type { Claim, FollowedEntry, LogBatch } from '#services/log/follower.ts'
 import type { Following } from '#services/log/following.ts'
@@ -16,7 +16,7 @@ const NOBODY = 0 as UserNid
 
 export type Outbox = {
   addEvent(servers: ReadonlySet<ServerName>, event: DueEvent): void
-  addReceipts(servers: ReadonlySet<ServerName>, receipts: readonly ReceiptNews[]): void
+  addReceipts(servers: ReadonlySet<ServerName>, receipts: readonly ReceiptUpdate[]): void
 }
 
 type Deps = {
@@ -30,7 +30,7 @@ type Deps = {
 
 type Found = {
   readonly events: readonly { readonly servers: ReadonlySet<ServerName>; readonly due: DueEvent }[]
-  readonly receipts: readonly { readonly servers: ReadonlySet<ServerName>; readonly news: readonly ReceiptNews[] }[]
+  readonly receipts: readonly { readonly servers: ReadonlySet<ServerName>; readonly news: readonly ReceiptUpdate[] }[]
 }
 
 /** Follows the log for what local users did in rooms, and puts it into the outbox of each server that is in the room. */
@@ -119,11 +119,11 @@ export class OutboxFollower {
     return found
   }
 
-  async #receiptsIn(tx: ReadTx, room: RoomNid, from: number, upTo: number): Promise<ReceiptNews[]> {
+  async #receiptsIn(tx: ReadTx, room: RoomNid, from: number, upTo: number): Promise<ReceiptUpdate[]> {
     const roomId = (await tx.rooms.roomIds([room])).get(room)
     const rows = await tx.receipts.ofRoomBetween(room, NOBODY, from, upTo)
     const users = await tx.users.userIds([...new Set(rows.map(({ userNid }) => userNid))])
-    const news: ReceiptNews[] = []
+    const news: ReceiptUpdate[] = []
     for (const { userNid, eventId, threadId, ts } of rows) {
       const userId = users.get(userNid)
       if (roomId === undefined || userId === undefined || serverOf(userId) !== this.#deps.serverName) continue

@@ -7,8 +7,8 @@ export const PENDING_MAX = 1_000
 /** Users in one presence EDU. */
 const PUSH_MAX = 100
 
-export type TypingNews = { readonly roomId: RoomId; readonly userId: UserId; readonly typing: boolean }
-export type ReceiptNews = {
+export type TypingUpdates = { readonly roomId: RoomId; readonly userId: UserId; readonly typing: boolean }
+export type ReceiptUpdate = {
   readonly roomId: RoomId
   readonly userId: UserId
   readonly eventId: string
@@ -21,19 +21,19 @@ export type ReceiptNews = {
  * the latest. Never stored.
  */
 export class PendingEdus {
-  readonly #typing = new Map<string, TypingNews>()
-  readonly #receipts = new Map<string, ReceiptNews>()
+  readonly #typing = new Map<string, TypingUpdates>()
+  readonly #receipts = new Map<string, ReceiptUpdate>()
   readonly #presence = new Map<UserId, UserPresence>()
 
   get size(): number {
     return this.#typing.size + this.#receipts.size + this.#presence.size
   }
 
-  addTyping(news: TypingNews): void {
+  addTyping(news: TypingUpdates): void {
     put(this.#typing, `${news.roomId} ${news.userId}`, news)
   }
 
-  addReceipt(news: ReceiptNews): void {
+  addReceipt(news: ReceiptUpdate): void {
     put(this.#receipts, `${news.roomId} ${news.userId} ${news.threadId}`, news)
   }
 

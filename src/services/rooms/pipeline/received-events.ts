@@ -28,7 +28,7 @@ const RETRY_AFTER_MS = 1_000
 export type ReceivedEvent = {
   readonly event: Event
   /** By what others say, where it cites events that aren't here. States after these are resolved with the known ones. */
-  readonly told?: ClaimedState
+  readonly claimed?: ClaimedState
 }
 
 export type Judgement =
@@ -173,16 +173,16 @@ export class ReceivedEvents {
     return verdict
   }
 
-  #stateBefore({ event, told }: ReceivedEvent, { room, prev }: Cited): Promise<StateId> | StateId {
-    if (told !== undefined && 'before' in told) return told.before
-    const states = [...prev.map(({ stateAfter }) => stateAfter), ...(told?.after ?? [])]
+  #stateBefore({ event, claimed }: ReceivedEvent, { room, prev }: Cited): Promise<StateId> | StateId {
+    if (claimed !== undefined && 'before' in claimed) return claimed.before
+    const states = [...prev.map(({ stateAfter }) => stateAfter), ...(claimed?.after ?? [])]
     // Nothing comes before an event that cites none; only a create event may.
     if (states.length === 0) return 0 as StateId
     return stateBefore(this.#store, room.nid, event.rules, states)
   }
 
   /** Writes an event, with the current state that its room then has, and the redaction of it that came first. */
-  async #commit({ room, extremities, known }: Cited, { told }: ReceivedEvent, event: NewEvent): Promise<void> {
+  async #commit({ room, extremities, known }: Cited, { claimed }: ReceivedEvent, event: NewEvent): Promise<void> {
     const currentState = await this.#currentState(room, extremities, event, known)
     await this.#store.write(async (tx) => {
       const { events } = await tx.events.append({
@@ -191,8 +191,8 @@ export class ReceivedEvents {
         events: [event],
         ...(currentState === null ? {} : { currentState }),
       })
-      if (room.partial !== null && told !== undefined) {
-        await tx.rooms.putClaimedState(room.nid, event.event.eventId, told)
+      if (room.partial !== null && claimed !== undefined) {
+        await tx.rooms.putClaimedState(room.nid, event.event.eventId, claimed)
       }
       const placed = events[0]
       if (placed !== undefined && event.verdict !== 'rejected') await redactByEarlier(tx, event.event, placed.nid)
@@ -228,7 +228,7 @@ export class ReceivedEvents {
 /** The events from a place on, up to one whose state before it others told. */
 function untilClaimed(events: readonly ReceivedEvent[], from: number): Event[] {
   const rest = events.slice(from)
-  const end = rest.findIndex(({ told }) => told !== undefined)
+  const end = rest.findIndex(({ claimed }) => claimed !== undefined)
   return (end === -1 ? rest : rest.slice(0, end)).map(({ event }) => event)
 }
 
@@ -255,7 +255,7 @@ async function readCited(tx: ReadTx, roomId: RoomId, event: Event): Promise<Cite
 }
 
 /** What ends the judging of an event before it has begun; null for nothing. */
-function findObstacle({ event, told }: ReceivedEvent, cited: Cited): Judgement | null {
+function findObstacle({ event, claimed }: ReceivedEvent, cited: Cited): Judgement | null {
   const { room, known, auth, prev, unsettled } = cited
   // Only in room versions whose senders choose event ids.
   if (known !== null && known.roomNid !== room.nid) return drop('event id', 'another room has an event of this id')
@@ -270,7 +270,7 @@ function findObstacle({ event, told }: ReceivedEvent, cited: Cited): Judgement |
   const prevAtHand = new Set(prev.map((row) => row.event.eventId))
   const missing = {
     auth: event.authEvents.filter((id) => !authAtHand.has(id)),
-    prev: told === undefined ? event.prevEvents.filter((id) => !prevAtHand.has(id)) : [],
+    prev: claimed === undefined ? event.prevEvents.filter((id) => !prevAtHand.has(id)) : [],
   }
   return missing.auth.length + missing.prev.length === 0 ? null : { outcome: 'missing', ...missing }
 }

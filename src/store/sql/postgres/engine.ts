@@ -5,7 +5,7 @@ import { Pool } from '#store/sql/pool.ts'
 import type { PostgresConnection } from '#store/sql/postgres/connection.ts'
 import { isConflict, isConnectionLost } from '#store/sql/postgres/errors.ts'
 import { Link } from '#store/sql/postgres/link.ts'
-import type { News } from '#store/sql/postgres/news.ts'
+import type { Notifications } from '#store/sql/postgres/notifications.ts'
 import { Session, type Shared, type Surroundings } from '#store/sql/session.ts'
 import { transactionOver } from '#store/sql/tx.ts'
 import type { ReadTx, Tx } from '#store/store.ts'
@@ -30,11 +30,11 @@ export class PostgresEngine implements Engine {
   readonly #writer: Link<Over<Tx>>
   readonly #readers: readonly Link<Over<ReadTx>>[]
   readonly #pool: Pool<Link<Over<ReadTx>>>
-  readonly #news: News
+  readonly #notifications: Notifications
   readonly #events: EngineEvents
 
   /** @param url of a database already migrated */
-  constructor(url: string, surroundings: Surroundings, news: News, events: EngineEvents) {
+  constructor(url: string, surroundings: Surroundings, notifications: Notifications, events: EngineEvents) {
     const shared: Shared = new Map()
     const link = (writable: boolean) =>
       new Link<Over<Tx>>(url, (connection) => {
@@ -44,7 +44,7 @@ export class PostgresEngine implements Engine {
     this.#writer = link(true)
     this.#readers = Array.from({ length: READERS }, () => link(false))
     this.#pool = new Pool(this.#readers)
-    this.#news = news
+    this.#notifications = notifications
     this.#events = events
   }
 
@@ -68,7 +68,7 @@ export class PostgresEngine implements Engine {
   }
 
   async close(): Promise<void> {
-    await this.#news.close()
+    await this.#notifications.close()
     for (const link of [this.#writer, ...this.#readers]) await link.close()
   }
 
@@ -131,7 +131,7 @@ export class PostgresEngine implements Engine {
     } catch (error) {
       over.session.rolledBack()
       // Nobody else would tell of it, if it was committed.
-      if (error instanceof CommitOutcomeUnknownError) this.#news.catchUp().catch(() => {})
+      if (error instanceof CommitOutcomeUnknownError) this.#notifications.catchUp().catch(() => {})
       // A connection that fails to roll back is of no more use.
       if (!connection.broken) await connection.script('ROLLBACK').catch(() => this.#writer.close())
       throw error
@@ -141,7 +141,7 @@ export class PostgresEngine implements Engine {
     return result
   }
 
-  /** The counters, the news and the commit in one round trip. */
+  /** The counters, the notification and the commit in one round trip. */
   async #commit(
     connection: PostgresConnection,
     transactionId: string,
@@ -149,7 +149,7 @@ export class PostgresEngine implements Engine {
   ): Promise<void> {
     const statements = ['COMMIT']
     if (last !== null) statements.unshift(last.text)
-    if (typeof last?.position === 'number') statements.unshift(this.#news.statement(last.position))
+    if (typeof last?.position === 'number') statements.unshift(this.#notifications.statement(last.position))
     let command: string
     try {
       command = (await connection.script(statements.join('; '))).command

@@ -7,13 +7,13 @@ import type { StoreLog } from '#store/store.ts'
 const CHANNEL = 'hearth_position'
 const RECONNECT_MS = 1000
 
-/** Hears of the commits of other processes, and lets them hear of this one's. What happens while the connection is broken is caught up with afterwards. */
-export class News {
+/** Hears of other processes' commits, and tells them of this one's. What a broken connection missed is caught up with. */
+export class Notifications {
   readonly #url: string
   readonly #events: EngineEvents
   readonly #log: StoreLog
   readonly #stop = new AbortController()
-  /** Tells this process's own news from that of others. */
+  /** Tells this process's own notifications from those of others. */
   readonly #origin = randomUUID()
   #connection: PostgresConnection | null = null
 
