@@ -1,5 +1,6 @@
 /** What every script ends with: everybody reads everything once more. */
 import type { Draft, Operation } from '#test/twin/operation.ts'
+import { ENDING_OPERATIONS } from '#test/twin/operations/endings.ts'
 import { allClients, syncOf } from '#test/twin/operations/syncing.ts'
 import { USERS, type World } from '#test/twin/world.ts'
 
@@ -23,5 +24,7 @@ export function closing(world: World, operations: ReadonlyMap<string, Operation>
     const as = `${user} 1`
     return [ask('getJoinedRooms', { as }), ask('getDevices', { as }), ask('sync', { as, query: { timeout: 0 } })]
   })
-  return [...allClients().map((client) => ask('sync', syncOf(world, client))), ...ofRooms, ...ofUsers]
+  // Written for nobody's sake but their own: they note nothing in the world.
+  const endings = ENDING_OPERATIONS.map((operation) => [operation, operation.draft(world)!] as const)
+  return [...allClients().map((client) => ask('sync', syncOf(world, client))), ...ofRooms, ...ofUsers, ...endings]
 }

@@ -2,6 +2,7 @@
 import type { Operation } from '#test/twin/operation.ts'
 import { ACCOUNT_OPERATIONS } from '#test/twin/operations/accounts.ts'
 import { ENCRYPTION_OPERATIONS } from '#test/twin/operations/encryption.ts'
+import { ENDING_OPERATIONS } from '#test/twin/operations/endings.ts'
 import { EVENT_OPERATIONS } from '#test/twin/operations/events.ts'
 import { PERSONAL_OPERATIONS } from '#test/twin/operations/personal.ts'
 import { PUSH_OPERATIONS } from '#test/twin/operations/push-rules.ts'
@@ -18,4 +19,5 @@ export const OPERATIONS: readonly Operation[] = [
   ...PUSH_OPERATIONS,
   ...ACCOUNT_OPERATIONS,
   ...ENCRYPTION_OPERATIONS,
+  ...ENDING_OPERATIONS,
 ]
