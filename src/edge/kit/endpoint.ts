@@ -46,7 +46,10 @@ type Contract<A extends Auth, P extends TProperties, Q extends TProperties, B ex
   readonly params?: P
   /** By schema: strings, integers, numbers, booleans, or arrays of them for keys that may be repeated. */
   readonly query?: Q
-  /** Where absent, a body is read and ignored. An empty one of POST or DELETE counts as `{}` if the schema takes that. */
+  /**
+   * Where absent, a body is read and ignored. An empty one of POST or DELETE counts as `{}` if the schema takes that,
+   * and a client's member that may be absent may be null instead.
+   */
   readonly body?: B
   /**
    * `lossless` keeps numbers that JavaScript would change as raw JSON: for bodies that hold event content. What servers

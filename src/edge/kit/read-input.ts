@@ -3,8 +3,9 @@ import { type TProperties, type TSchema, Type } from 'typebox'
 import { Compile, type Validator } from 'typebox/compile'
 import { CLIENT_DEPTH_MAX } from '#core/json/parse.ts'
 import { JSON_KEYS_MAX, JSON_VALUES_PER_MIB_MAX, parseLongJson } from '#core/json/parse-long.ts'
-import type { JsonValue } from '#core/json/value.ts'
+import type { JsonObject, JsonValue } from '#core/json/value.ts'
 import { badJson, invalidParam, MatrixError, missingParam } from '#core/matrix-error.ts'
+import { absentWhereNull } from '#kit/absent-members.ts'
 import { BODY_BYTES_MAX, type Endpoint } from '#kit/endpoint.ts'
 import { parseQueryString, type RawQuery, readFields } from '#kit/query-string.ts'
 import { TimeSlice } from '#services/time/time-slice.ts'
@@ -50,9 +51,11 @@ function bodyReader(endpoint: Endpoint, schema: TSchema): BodyReader {
   const parse = bodyParser(endpoint, schema)
   // A PUT replaces something: there an empty body is a mistake, never "no options".
   const emptyIsObject = (endpoint.method === 'POST' || endpoint.method === 'DELETE') && validator.Check({})
-  const parsedBody = (parsed: unknown) => {
+  // What servers send is taken as it came.
+  const given = endpoint.auth === 'server' ? (value: JsonValue) => value : absentWhereNull(schema)
+  const parsedBody = (parsed: JsonValue | undefined) => {
     if (parsed === undefined && !emptyIsObject) throw notJson('The request has no body')
-    const value = parsed === undefined ? {} : parsed
+    const value = parsed === undefined ? {} : given(parsed)
     if (!validator.Check(value)) throw bodyError(validator, value)
     return value
   }
@@ -68,10 +71,10 @@ function textOf(bytes: Uint8Array): string {
   }
 }
 
-function bodyParser(endpoint: Endpoint, schema: TSchema): (bytes: Uint8Array) => Promise<unknown> {
+function bodyParser(endpoint: Endpoint, schema: TSchema): (bytes: Uint8Array) => Promise<JsonValue> {
   if (endpoint.bodyFormat === 'form') {
     const fields = (schema as { properties?: TProperties }).properties ?? {}
-    return async (bytes) => readFields(parseQueryString(Buffer.from(bytes).toString('latin1')), fields)
+    return async (bytes) => readFields(parseQueryString(Buffer.from(bytes).toString('latin1')), fields) as JsonObject
   }
   const options = {
     depthMax: CLIENT_DEPTH_MAX,
