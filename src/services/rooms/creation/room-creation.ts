@@ -57,7 +57,8 @@ export class RoomCreation {
     assertShort('initial_state', request.initial_state, INITIAL_STATE_MAX)
     assertShort('invite', request.invite, INVITES_MAX)
     const rules = this.rulesOf(request.room_version ?? this.#context.settings.defaultVersion)
-    const alias = request.room_alias_name === undefined ? null : this.#alias(request.room_alias_name)
+    // Forms send an empty field for no alias.
+    const alias = request.room_alias_name ? this.#alias(request.room_alias_name) : null
     const invitees = [...new Set(request.invite)]
     for (const invitee of invitees) this.#limitInvite(creator, invitee)
     const ours = invitees.filter((invitee) => serverOf(invitee) === this.#context.serverName)
@@ -140,7 +141,7 @@ export class RoomCreation {
 
   #alias(localpart: string): RoomAlias {
     const alias = `#${localpart}:${this.#context.serverName}`
-    if (localpart === '' || localpart.includes(':') || !fitsIdLimit(alias) || !isRoomAlias(alias)) {
+    if (localpart.includes(':') || !fitsIdLimit(alias) || !isRoomAlias(alias)) {
       throw invalidParam('room_alias_name can not be part of an alias')
     }
     return alias
