@@ -19,7 +19,10 @@ const DRAFTS_MAX = 60
 
 export type BadCall = { readonly call: Call; readonly what: string }
 
-/** Sets up what most operations are about: a room of two, with some events. */
+/** What they take away or change is what the next request to them needs. */
+export const SPENT_BY_SUCCESS: readonly string[] = ['leaveRoom', 'kick', 'changePassword', 'deleteRoomKeysVersion']
+
+/** Sets up what most operations are about: a room of two, with an event, and a key backup. */
 export function opening(operations: ReadonlyMap<string, Operation>, world: World): Call[] {
   const row = (id: string) => operations.get(id)!
   const roomName = 'room'
@@ -39,11 +42,17 @@ export function opening(operations: ReadonlyMap<string, Operation>, world: World
   const params = { roomId: room.id }
   const body = { preset: 'public_chat', room_version: room.version }
   const text = { msgtype: 'm.text', body: 'hello' }
+  const backup = { algorithm: 'm.megolm_backup.v1.curve25519-aes-sha2', auth_data: { public_key: 'abcdefg' } }
   const sending = { ...params, eventType: event.type, txnId: 'first' }
   return [
     complete(row('createRoom'), { as: 'alice 1', body, binds: { [roomName]: ['room_id'] } }, ''),
     complete(row('joinRoomById'), { as: 'bob 1', params, body: {} }, ''),
     complete(row('sendMessage'), { as: 'alice 1', params: sending, body: text, binds: { event: ['event_id'] } }, ''),
+    complete(
+      row('postRoomKeysVersion'),
+      { as: 'alice 1', body: backup, binds: { [`backup ${alice}`]: ['version'] } },
+      '',
+    ),
   ]
 }
 
@@ -70,7 +79,11 @@ function richestCall(operation: Operation, world: World): Call | null {
     if (world.takeOddities() === '' && draft !== null) calls.push(complete(operation, { ...draft, binds: {} }, ''))
   }
   const richness = ({ query, body, as }: Call) =>
-    Object.keys(query).length + (isObject(body) ? Object.keys(body).length : 0) + (as?.startsWith('alice') ? 10 : 0)
+    Object.keys(query).length +
+    (isObject(body) ? Object.keys(body).length : 0) +
+    (as?.startsWith('alice') ? 10 : 0) +
+    // A name that is free.
+    (JSON.stringify({ query, body }).includes('<tag>') ? 10 : 0)
   return calls.sort((a, b) => richness(b) - richness(a))[0] ?? null
 }
 
