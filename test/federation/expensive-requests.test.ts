@@ -12,7 +12,7 @@ import { fillings } from '#test/system/harness/expensive-bodies.ts'
 import { HEARTH_NAME, MeasuredHearth } from '../../bench/federation/measured-hearth.ts'
 
 const TURN_MS_MAX = 50
-const TRIES = 3
+const TRIES = 6
 const NAME = 'hostile.example'
 
 const list = <T>(count: number, entry: (n: number) => T) => Array.from({ length: count }, (_, n) => entry(n))
@@ -38,7 +38,7 @@ const SPECIAL: Readonly<Record<string, readonly [what: string, body: object][]>>
   claimUserEncryptionKeys: [
     ['users', { one_time_keys: map(10_000, (n) => [`@u${n}:${HEARTH_NAME}`, { D: 'signed_curve25519' }]) }],
   ],
-  queryUserEncryptionKeys: [['users', { device_keys: map(16_000, (n) => [`@u${n}:${HEARTH_NAME}`, []]) }]],
+  queryUserEncryptionKeys: [['users', { device_keys: map(10_000, (n) => [`@u${n}:${HEARTH_NAME}`, []]) }]],
 }
 
 function transaction(more: object): object {

@@ -18,6 +18,8 @@ import {
 } from '#test/federation/harness/security-scene.ts'
 
 const DAY_MS = 86_400_000
+/** Of the settings of TlsHearth. */
+const PAUSE_MS_MAX = 200
 
 let scene: Scene
 before(async () => {
@@ -27,6 +29,8 @@ after(() => scene?.[Symbol.asyncDispose]())
 
 /** Whether an event by that key and of that time is shown in the end. */
 async function isTaken(remote: RemoteRoom, signer: Signer, originServerTs: number): Promise<boolean> {
+  // A server that was asked for a key in vain is left alone for a moment.
+  scene.hearth.advance(PAUSE_MS_MAX)
   const event = remote.event({ signer, json: { origin_server_ts: originServerTs } })
   await deliver(scene, remote, event)
   return isShown(scene.alice, remote.roomId, event.eventId)

@@ -97,10 +97,13 @@ export async function putMessages(
 ): Promise<MessagesPut> {
   const user = await tx.users.nid(userId)
   if (user === null) return 'no device'
-  const position = await tx.toDevice.put(
-    user,
-    new Map([...contents].map(([deviceId, content]) => [deviceId, { type, sender, content }])),
-  )
+  // Looked up by the user's devices, which are few: what another server sends may name a hundred thousand.
+  const position = await tx.toDevice.put(user, {
+    get(deviceId) {
+      const content = contents.get(deviceId)
+      return content && { type, sender, content }
+    },
+  })
   return typeof position === 'number' ? 'put' : position
 }
 

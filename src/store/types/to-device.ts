@@ -33,7 +33,7 @@ export interface ToDeviceStore extends ToDeviceReader {
    * theirs. All take the position that is returned. Where the user's total is reached, devices for which much waits
    * already get nothing: `full` where that leaves none.
    */
-  put(user: UserNid, messages: ReadonlyMap<string, JsonObject>): Promise<number | 'full' | 'no device'>
+  put(user: UserNid, messages: Pick<ReadonlyMap<string, JsonObject>, 'get'>): Promise<number | 'full' | 'no device'>
   /** Deletes what waited for the device up to a position: it has arrived. */
   acknowledge(user: UserNid, deviceId: DeviceId, upTo: number): Promise<void>
   /** Remembers a local send. False where it was remembered already. */

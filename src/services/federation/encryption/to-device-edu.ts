@@ -6,6 +6,7 @@ import { CLIENT_DEPTH_MAX } from '#core/json/parse.ts'
 import { isJsonObject, type JsonObject, type JsonValue, member } from '#core/json/value.ts'
 import { putMessages } from '#services/e2ee/to-device.ts'
 import { MESSAGE_ID_BYTES_MAX, TO_DEVICE_BYTES_MAX, TO_DEVICE_TYPE_BYTES_MAX } from '#services/e2ee/to-device-limits.ts'
+import { TimeSlice } from '#services/time/time-slice.ts'
 import type { Store } from '#store/store.ts'
 
 type Read = {
@@ -24,7 +25,12 @@ export async function receiveToDevice(
   origin: ServerName,
   contents: readonly JsonObject[],
 ): Promise<void> {
-  const edus = contents.flatMap((content) => readEdu(content, origin, serverName) ?? [])
+  const timeSlice = new TimeSlice()
+  const edus: Read[] = []
+  for (const content of contents) {
+    const edu = await readEdu(content, origin, serverName, timeSlice)
+    if (edu !== null) edus.push(edu)
+  }
   if (edus.length === 0) return
   await store.write(async (tx) => {
     for (const edu of edus) {
@@ -34,7 +40,12 @@ export async function receiveToDevice(
   })
 }
 
-function readEdu(content: JsonObject, origin: ServerName, serverName: ServerName): Read | null {
+async function readEdu(
+  content: JsonObject,
+  origin: ServerName,
+  serverName: ServerName,
+  timeSlice: TimeSlice,
+): Promise<Read | null> {
   const sender = member(content, 'sender')
   const type = member(content, 'type')
   const messageId = member(content, 'message_id')
@@ -46,13 +57,19 @@ function readEdu(content: JsonObject, origin: ServerName, serverName: ServerName
   const contents = new Map<UserId, ReadonlyMap<string, JsonObject>>()
   for (const [userId, devices] of Object.entries(messages)) {
     if (!isText(userId) || !isUserId(userId) || serverOf(userId) !== serverName || !isJsonObject(devices)) continue
-    contents.set(userId, new Map(Object.entries(devices).filter(isMessage)))
+    const byDevice = new Map<string, JsonObject>()
+    // Not by `Object.entries`: there may be a hundred thousand.
+    for (const deviceId of Object.keys(devices)) {
+      await timeSlice.yieldIfDue()
+      const message = member(devices, deviceId)
+      if (isMessage(message)) byDevice.set(deviceId, message)
+    }
+    contents.set(userId, byDevice)
   }
   return contents.size === 0 ? null : { sender, type, messageId, contents }
 }
 
-function isMessage(entry: [string, JsonValue]): entry is [string, JsonObject] {
-  const content = entry[1]
+function isMessage(content: JsonValue | undefined): content is JsonObject {
   return (
     isJsonObject(content) &&
     isWithinDepth(content, CLIENT_DEPTH_MAX) &&
