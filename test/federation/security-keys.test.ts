@@ -79,7 +79,9 @@ describe('S7: a key', () => {
 
 describe('S8: the key of this server', () => {
   it('is its own, published with its signature, and readable by its owner alone', async () => {
-    const { evil, hearth } = scene
+    // One whose clock no other test has moved.
+    await using own = await securityScene()
+    const { evil, hearth } = own
     const { status, body } = await evil.get(hearth, '/_matrix/key/v2/server', { authorization: null })
     assert.equal(status, 200)
     const [keyId] = Object.keys(body.verify_keys) as [string]
