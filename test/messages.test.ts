@@ -283,6 +283,14 @@ describe('single events', () => {
     }
   })
 
+  it('show the transaction id of a redaction too, beside what it redacted', async () => {
+    const body = { body: 'x', msgtype: 'm.text' }
+    const id = (await alice.do('sendMessage', 'PUT', `/rooms/${room}/send/m.room.message/redacted`, body)).event_id
+    await alice.do('redactEvent', 'PUT', `/rooms/${room}/redact/${id}/by-this`, {})
+    const { unsigned } = await alice.get('getOneRoomEvent', `/rooms/${room}/event/${id}`)
+    assert.equal(unsigned.redacted_because.unsigned.transaction_id, 'by-this')
+  })
+
   it('name their sender as old clients know it, outside of /sync', async () => {
     const lists = [
       [await alice.get('getOneRoomEvent', `/rooms/${room}/event/${sent[3]}`)],

@@ -38,10 +38,10 @@ export class ClientEvents {
     viewer: Viewer | null,
     format: ClientFormat,
   ): Promise<JsonObject[]> {
-    const [replaced, redactions, transactionIds, memberships] = await Promise.all([
+    const redactions = await redactionsOf(tx, rows)
+    const [replaced, transactionIds, memberships] = await Promise.all([
       replacedState(tx, rows),
-      redactionsOf(tx, rows),
-      transactionIdsOf(tx, rows, viewer),
+      transactionIdsOf(tx, [...rows, ...redactions.values()], viewer),
       viewer === null ? new Map<EventNid, string>() : membershipsAt(tx, rows, viewer.userId),
     ])
     const now = this.#clock()
@@ -62,8 +62,10 @@ export class ClientEvents {
       }
       const redaction = row.redactedBy === null ? undefined : redactions.get(row.redactedBy)
       if (redaction !== undefined) {
+        const itsTransactionId = transactionIds.get(redaction.nid)
         unsigned['redacted_because'] = clientEvent(redaction.event, format, {
           age: Math.max(0, now - redaction.event.originServerTs),
+          ...(itsTransactionId !== undefined && { transaction_id: itsTransactionId }),
         })
       }
       serialised.push(clientEvent(row.event, format, unsigned))
