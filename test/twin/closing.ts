@@ -26,5 +26,11 @@ export function closing(world: World, operations: ReadonlyMap<string, Operation>
   })
   // Written for nobody's sake but their own: they note nothing in the world.
   const endings = ENDING_OPERATIONS.map((operation) => [operation, operation.draft(world)!] as const)
-  return [...allClients().map((client) => ask('sync', syncOf(world, client))), ...ofRooms, ...ofUsers, ...endings]
+  return [
+    ...allClients().map((client) => ask('sync', syncOf(world, client))),
+    ...ofRooms,
+    ...ofUsers,
+    ask('logout', { as: 'alice 2', body: {} }),
+    ...endings,
+  ]
 }

@@ -174,7 +174,7 @@ export function eventFilter(world: World): object {
     { contains_url: true },
     { contains_url: false },
     { types: [] },
-    { limit: 2 },
+    { not_senders: ['@nobody:twin.example'] },
     { related_by_rel_types: ['m.thread', 'm.annotation'] },
     { related_by_senders: [userId(world.user())] },
   ])
