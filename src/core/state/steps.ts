@@ -32,7 +32,7 @@ export class Steps {
   }
 }
 
-/** Runs a computation to its end without giving way. */
+/** Runs a computation to its end without yielding. */
 export function run<Result>(slices: Generator<undefined, Result, undefined>): Result {
   let step = slices.next()
   while (!step.done) step = slices.next()

@@ -62,7 +62,7 @@ export class OutlierWriter {
     return events.map(({ eventId }) => cited.get(eventId)!.nid)
   }
 
-  /** An event that came alone, or whose auth events had, learns of what these cite when it has come. */
+  /** An event that came without its auth events, or whose auth events came so, learns of what these cite when it has come. */
   async #complete(room: RoomNid, known: Cited, { event }: Outlier, cited: ReadonlyMap<EventId, Cited>): Promise<Cited> {
     const { nid, isOutlier } = known
     const row = await this.#references.get({ nid })

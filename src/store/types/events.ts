@@ -179,7 +179,7 @@ export interface EventReader {
   known(eventIds: readonly EventId[]): Promise<Map<EventId, KnownEvent>>
   /**
    * The auth events of these events, in the events' order, with the events' generations. Auth events that aren't stored
-   * are left out: that happens with rejected events and with outliers that came alone.
+   * are left out: that happens with rejected events and with outliers that came without their auth events.
    */
   authOf(nids: readonly EventNid[]): Promise<Map<EventNid, { auth: EventNid[]; generation: number }>>
   /** The previous events of these events that are stored. Only complete for timeline events. */

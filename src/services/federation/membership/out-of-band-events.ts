@@ -44,7 +44,7 @@ export class OutOfBandEvents {
     await this.#deps.context.store.write((tx) => putOutOfBandMembership(tx, event, []))
   }
 
-  /** Nobody could be told: the user is rid of the room by an event that this server keeps to itself. */
+  /** No server could be reached: the user leaves by an event that this server keeps to itself. */
   async leaveAlone(wanted: WantedMembership, invite: Event): Promise<void> {
     const { signer, newLocalpart } = this.#deps.context
     const reference = referenceTo(invite)

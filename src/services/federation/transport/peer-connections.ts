@@ -64,7 +64,7 @@ export class PeerConnections {
     let answer: Dispatcher.ResponseData
     try {
       const answering = this.#pool(peer).request({ method, path, headers, body, signal, reset: once })
-      // undici heeds the signal only once there is a connection.
+      // undici looks at the signal only once there is a connection.
       answer = await unlessAborted(answering, signal)
     } catch (error) {
       signal.throwIfAborted()

@@ -47,7 +47,7 @@ export type AppendAnswer =
   | { readonly outcomes: readonly SentOutcome[]; readonly commit: SentCommit | null }
   | { readonly failure: SentError }
 
-/** Gives way where the events are many and large. */
+/** Yields to the event loop where the events are many and large. */
 export async function sentAppend({ events, ...append }: Append): Promise<SentAppend> {
   const sent: SentNewEvent[] = []
   let characters = 0
