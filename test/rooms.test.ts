@@ -249,6 +249,8 @@ describe('aliases and the list of rooms', () => {
     const path = `/directory/list/room/${roomId}`
     assert.deepEqual(await bob.get('getRoomVisibilityOnDirectory', path), { visibility: 'private' })
     await refused(bob, 'setRoomVisibilityOnDirectory', ['PUT', path, { visibility: 'public' }], 403, 'M_FORBIDDEN')
+    const nothing = { visibility: null }
+    await refused(alice, 'setRoomVisibilityOnDirectory', ['PUT', path, nothing], 400, 'M_BAD_JSON')
     await alice.do('setRoomVisibilityOnDirectory', 'PUT', path, {})
     assert.deepEqual(await bob.get('getRoomVisibilityOnDirectory', path), { visibility: 'public' })
     const listed = await bob.get('getPublicRooms', '/publicRooms?limit=5')

@@ -178,6 +178,12 @@ describe('password change', () => {
     assert.equal((await whoAmI(other.access_token)).status, 200)
   })
 
+  it('does not take null for the wish to log everybody out', async () => {
+    const user = await newUser()
+    const body = { new_password: 'new', logout_devices: null, auth: passwordAuth(user) }
+    assertError(await change(user, body), 400, 'M_BAD_JSON')
+  })
+
   it('works without an access token for who knows the password', async () => {
     const user = await newUser()
     assert.equal((await change(user, { new_password: 'new', auth: passwordAuth(user) }, null)).status, 200)

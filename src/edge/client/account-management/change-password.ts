@@ -1,6 +1,6 @@
 /** `POST /_matrix/client/v3/account/password`: set a new password. */
 import { Type } from 'typebox'
-import { missingParam } from '#core/matrix-error.ts'
+import { badJson, missingParam } from '#core/matrix-error.ts'
 import { empty } from '#kit/answer.ts'
 import { endpoint } from '#kit/endpoint.ts'
 import { tAuth } from '../shared/account-schemas.ts'
@@ -16,11 +16,13 @@ export default endpoint({
   body: Type.Object({
     auth: tAuth,
     new_password: Type.Optional(Type.String()),
-    logout_devices: Type.Optional(Type.Boolean()),
+    logout_devices: Type.Optional(Type.Union([Type.Boolean(), Type.Null()])),
   }),
 
   async handle({ caller, body, ip }, { accounts, limiter, uia }) {
     refuseGuest(caller)
+    // Elsewhere null counts as absent; nobody means by it that all devices be logged out.
+    if (body.logout_devices === null) throw badJson("'logout_devices' must be true or false")
     countAsLogin(limiter, { caller, body, ip })
     return withConsent(uia, { operation: 'changePassword', caller, body }, async (consent) => {
       // Required by the schema, but clients ask for the flows without it.
