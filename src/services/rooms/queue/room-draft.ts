@@ -140,6 +140,13 @@ export class RoomDraft {
     return event
   }
 
+  /** Refuses what `send` would refuse, and adds nothing. @throws as `send` */
+  async check(wanted: NewOwnEvent): Promise<void> {
+    const mark = this.mark()
+    await this.send(wanted)
+    this.rollback(mark)
+  }
+
   /** Writes something else in the same transaction: `write` may be run again, and takes back everything if it throws. */
   alongside(write: SideWrite): void {
     this.#sideWrites.push(write)

@@ -193,6 +193,20 @@ describe('state', () => {
     assert.notEqual(await fixture.setState(alice, roomId, 'm.room.topic', { topic: 'a' }), first)
   })
 
+  it('is refused to somebody who has left, also where it would stay the same', async () => {
+    const dora = await fixture.user('dora')
+    await fixture.rooms.memberships.join(dora, roomId)
+    const levels = { users: { [alice.userId]: 100, [dora.userId]: 50 } }
+    await fixture.setState(alice, roomId, 'm.room.power_levels', levels)
+    const topic = () => fixture.setState(dora, roomId, 'm.room.topic', { topic: 'by dora' })
+    const first = await topic()
+    const before = fixture.store.position()
+    assert.equal(await topic(), first)
+    assert.equal(fixture.store.position(), before, 'nothing is written')
+    await fixture.rooms.memberships.leave(dora, roomId)
+    await assert.rejects(topic(), { errcode: 'M_FORBIDDEN' })
+  })
+
   const refused: readonly (readonly [type: string, content: JsonObject, errcode: string, stateKey?: string])[] = [
     ['m.room.create', {}, 'M_FORBIDDEN'],
     ['m.room.power_levels', { ban: '50' }, 'M_BAD_JSON'],

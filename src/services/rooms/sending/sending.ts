@@ -82,7 +82,11 @@ export class RoomSending {
     return this.#run(roomId, {
       run: async (draft) => {
         const current = await draft.state(type, stateKey)
-        if (isRepetition(current, sender.userId, content)) return current.eventId
+        if (isRepetition(current, sender.userId, content)) {
+          // Who has left, or lost the power, is not to learn that it stands there still.
+          await draft.check({ type, stateKey, sender: sender.userId, content })
+          return current.eventId
+        }
         await checkStateContent(this.#context, draft, { type, stateKey, content }, aliases)
         const event = await draft.send({ type, stateKey, sender: sender.userId, content })
         if (type === 'm.room.guest_access' && stateKey === '') await turnOutGuests(this.#context, draft)
@@ -99,9 +103,7 @@ export class RoomSending {
         const foreign = (await addedAliases(draft, content)).filter((alias) => serverOf(alias) !== serverName)
         if (foreign.length === 0) return []
         // Only for those who may send it is anybody asked.
-        const mark = draft.mark()
-        await draft.send({ type, stateKey, sender: sender.userId, content })
-        draft.rollback(mark)
+        await draft.check({ type, stateKey, sender: sender.userId, content })
         return foreign
       },
     })
